@@ -1,0 +1,2 @@
+//! The `quell` server binary.
+fn main() {}

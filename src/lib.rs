@@ -1,1 +1,7 @@
 //! Long tasks for actix-web applications that you can watch, resume and really stop.
+
+pub mod lifecycle;
+pub mod store;
+pub mod task;
+
+pub use task::TaskError;

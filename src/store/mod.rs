@@ -1,0 +1,13 @@
+//! Layer 2: rows. The only place that names diesel.
+//!
+//! [`Store`] is the one writer: it commits groups of [`Write`]s, each guarded by what it expects, and answers
+//! each. [`Reader`] looks, over connections of its own. Both are synchronous: they live on threads, never inside
+//! a future that could be dropped half-way.
+
+mod error;
+mod reader;
+mod write;
+
+pub use error::{OpenError, StoreError};
+pub use reader::{EventPage, Reader};
+pub use write::{Answer, Committed, NewTask, QueuedSignal, Store, Write};

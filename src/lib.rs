@@ -1,7 +1,9 @@
 //! Long tasks for actix-web applications that you can watch, resume and really stop.
 
 pub mod lifecycle;
+pub mod runtime;
 pub mod store;
 pub mod task;
 
-pub use task::TaskError;
+pub use runtime::*;
+pub use task::{TaskCancelled, TaskError};

@@ -1,0 +1,193 @@
+//! Task types: what a user writes.
+//!
+//! A task type is a struct of its input with an `async fn process`; a blocking one has a plain `fn process` and
+//! runs on a thread of its own. [`ModelSettings`] says how it stops, how long it may run, and whether it runs
+//! again after its process died.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::lifecycle::Limits;
+use crate::task::{TaskError, Timeout};
+
+use super::TaskContext;
+
+/// What a cleanup on cancel says when it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleaned {
+    /// It did its work: the row's `cleanup` becomes `ok`.
+    Done,
+    /// There was nothing to do: `cleanup` stays null. What a model without a cleanup says.
+    Nothing,
+}
+
+/// How a model stops, how long it may run, and whether it runs again.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use quell::ModelSettings;
+/// let settings = ModelSettings::new().grace(Duration::from_secs(1)).restart(3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ModelSettings {
+    pub(crate) grace: Duration,
+    pub(crate) stop_limit: Duration,
+    pub(crate) cleanup_limit: Duration,
+    pub(crate) timeout: Option<Timeout>,
+    pub(crate) attempts: u32,
+}
+
+impl ModelSettings {
+    /// No grace, 2 s to stop, 10 s to clean up, no timeout, never run again.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            grace: Duration::ZERO,
+            stop_limit: Duration::from_secs(2),
+            cleanup_limit: Duration::from_secs(10),
+            timeout: None,
+            attempts: 0,
+        }
+    }
+
+    /// How long a body may go on by itself after it was asked to stop, before its future is dropped.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How long a body may take to reach an await once it is to be dropped, before it is written off.
+    #[must_use]
+    pub const fn stop_limit(mut self, limit: Duration) -> Self {
+        self.stop_limit = limit;
+        self
+    }
+
+    /// How long the cleanup on cancel may take.
+    #[must_use]
+    pub const fn cleanup_limit(mut self, limit: Duration) -> Self {
+        self.cleanup_limit = limit;
+        self
+    }
+
+    /// The timeout of a task that is started without one.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The task goes back to `pending` at a shutdown, and runs again after its process died: up to `attempts`
+    /// attempts in all. Signals that its body had taken are not given again.
+    #[must_use]
+    pub const fn restart(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// Whether the model runs again at all.
+    pub(crate) fn restarts(&self) -> bool {
+        self.attempts > 0
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            grace: self.grace,
+            stop: self.stop_limit,
+            cleanup: self.cleanup_limit,
+            restarts: self.restarts(),
+        }
+    }
+}
+
+impl Default for ModelSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A task type whose body is a future: it stops at its next await.
+///
+/// The struct is the task's input: it is read from JSON at the start, and a start whose input does not fit is
+/// refused. Give it `#[serde(deny_unknown_fields)]` to refuse what it does not know.
+///
+/// ```
+/// use quell::{Task, TaskContext, TaskError};
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Count {
+///     to: u32,
+/// }
+///
+/// impl Task for Count {
+///     const APP: &'static str = "docs";
+///     const MODEL: &'static str = "Count";
+///     type Output = u32;
+///
+///     async fn process(&self, ctx: TaskContext) -> Result<u32, TaskError> {
+///         for step in 0..self.to {
+///             ctx.check_cancellation()?;
+///             ctx.send_event("progress", &serde_json::json!({ "step": step })).await?;
+///         }
+///         Ok(self.to)
+///     }
+/// }
+/// ```
+pub trait Task: DeserializeOwned + Send + Sync + 'static {
+    /// The first part of the key.
+    const APP: &'static str;
+    /// The second part of the key.
+    const MODEL: &'static str;
+    /// What `process` returns: the row's `final_value`.
+    type Output: Serialize + Send + 'static;
+
+    /// How the model stops, how long it may run, whether it runs again.
+    #[must_use]
+    fn settings() -> ModelSettings {
+        ModelSettings::new()
+    }
+
+    /// The work.
+    fn process(&self, ctx: TaskContext) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
+
+    /// The cleanup after a cancel, a timeout or a shutdown: runs once, after the body has stopped, bounded by
+    /// [`ModelSettings::cleanup_limit`]; never for a body that had to be written off, and not where a shutdown
+    /// puts the task back to `pending`. Its error, panic or hang is told in the row and harms nothing.
+    fn on_cancel(&self, ctx: TaskContext) -> impl Future<Output = Result<Cleaned, TaskError>> + Send {
+        let _ = ctx;
+        async { Ok(Cleaned::Nothing) }
+    }
+}
+
+/// A task type whose body blocks: it runs on a thread of its own and stops at its next check.
+///
+/// Its checks are [`TaskContext::should_stop`] and [`TaskContext::check_cancellation`]; a body that never checks
+/// is written off after the stop limit.
+pub trait BlockingTask: DeserializeOwned + Send + Sync + 'static {
+    /// The first part of the key.
+    const APP: &'static str;
+    /// The second part of the key.
+    const MODEL: &'static str;
+    /// What `process` returns: the row's `final_value`.
+    type Output: Serialize + Send + 'static;
+
+    /// How the model stops, how long it may run, whether it runs again.
+    #[must_use]
+    fn settings() -> ModelSettings {
+        ModelSettings::new()
+    }
+
+    /// The work.
+    fn process(&self, ctx: &TaskContext) -> Result<Self::Output, TaskError>;
+
+    /// As [`Task::on_cancel`].
+    fn on_cancel(&self, ctx: TaskContext) -> impl Future<Output = Result<Cleaned, TaskError>> + Send {
+        let _ = ctx;
+        async { Ok(Cleaned::Nothing) }
+    }
+}

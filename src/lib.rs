@@ -1,5 +1,6 @@
 //! Long tasks for actix-web applications that you can watch, resume and really stop.
 
+mod body;
 pub mod lifecycle;
 pub mod runtime;
 pub mod store;

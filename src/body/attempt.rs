@@ -1,0 +1,192 @@
+//! One attempt at a body, from before it is made until its report: all the ways user code can end.
+//!
+//! The steps: run the body (or drop it), stop its children, leave `Running`, clean up if that was asked for,
+//! report. Invariants:
+//! 1. A stop that was requested before the attempt began leads to zero polls: the body is not even made.
+//! 2. A body that becomes ready in the poll during which it was stopped keeps its own end.
+//! 3. "Stopped" is true for the children too: they are gone before the phase is left.
+//! 4. [`Attempt::report`] is called once, or [`Attempt::returned_late`] is, never both. An attempt that its
+//!    executor drops at the end of the process calls neither.
+//!
+//! It keeps no limits and writes nothing: the runtime does both.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_executor::Task;
+use futures_util::future::{BoxFuture, join_all};
+
+use super::blocking;
+use super::boundary::{Contained, UserFuture};
+use super::control::{AfterBody, Control};
+use super::end::{BodyEnd, Cleaned, CleanupEnd, Report};
+use super::pool::Pool;
+
+/// What an attempt needs from the runtime.
+///
+/// Its own methods must not panic, but for the making of the cleanup: that is user code.
+pub(crate) trait Attempt: Send + Sync + 'static {
+    /// The word shared with whoever stops the attempt.
+    fn control(&self) -> &Control;
+
+    /// Makes the model's cleanup. May panic.
+    fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>>;
+
+    /// Takes the tasks that the body spawned through its context since the last call.
+    fn take_children(&self) -> Vec<Task<()>>;
+
+    /// Tells the end: exactly once, never for an abandoned body.
+    fn report(&self, report: Report);
+
+    /// Tells that an abandoned body has come back at last: exactly once.
+    fn returned_late(&self);
+}
+
+/// Runs an async body to its report. To be spawned as a task of its own.
+///
+/// `body` is called inside the panic boundary, on the first poll.
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the body inside the panic boundary, and reports nothing.
+pub(crate) fn run<A, F>(attempt: Arc<A>, body: F) -> impl Future<Output = ()> + Send + 'static
+where
+    A: Attempt + ?Sized,
+    F: FnOnce() -> BoxFuture<'static, BodyEnd> + Send + 'static,
+{
+    // Contained from here on, not from the first poll: an attempt that is never polled drops user code too.
+    let work = Contained::new("body", UserFuture::new("body", body));
+    Run { attempt, work, watching: false, rest: None }
+}
+
+/// The future behind [`run`]. Written by hand: 100,000 of these wait at a time, and an async block would keep
+/// room for the body twice and for all that comes after it.
+struct Run<A: ?Sized, F> {
+    attempt: Arc<A>,
+    work: Contained<UserFuture<F, BodyEnd>>,
+    watching: bool,
+    /// What follows once the body is gone.
+    rest: Option<BoxFuture<'static, ()>>,
+}
+
+impl<A, F> Future for Run<A, F>
+where
+    A: Attempt + ?Sized,
+    F: FnOnce() -> BoxFuture<'static, BodyEnd>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if let Some(rest) = &mut this.rest {
+            return rest.as_mut().poll(cx);
+        }
+        let control = this.attempt.control();
+        let work = Pin::new(&mut this.work);
+        let end = match ready!(poll_unless(control, Control::is_stop_requested, &mut this.watching, work, cx))
+        {
+            None => BodyEnd::Dropped,
+            Some(Ok(end)) => end,
+            Some(Err(message)) => BodyEnd::Panicked { message },
+        };
+        let attempt = Arc::clone(&this.attempt);
+        this.rest.insert(Box::pin(finish(attempt, end))).as_mut().poll(cx)
+    }
+}
+
+/// Runs a blocking body to its report: the body on a thread of its own, the rest on the pool.
+///
+/// A stop that is requested while the body still waits for a thread withdraws it; afterwards only the body
+/// itself can notice. While an abandoned body holds on to its thread, another thread may take its place.
+pub(crate) fn run_blocking<A, F>(attempt: Arc<A>, body: F, pool: &Pool)
+where
+    A: Attempt + ?Sized,
+    F: FnOnce() -> BodyEnd + Send + 'static,
+{
+    let asked = Arc::clone(&attempt);
+    let mut ticket = blocking::ticket(body, move || asked.control().is_stop_requested(), pool);
+    pool.spawn(async move {
+        let end = ticket.wait(attempt.control()).await;
+        finish(attempt, end).await;
+    });
+}
+
+/// Runs the cleanup alone, for a cancel that was accepted after the body had ended with `end`; same limits,
+/// and one more report. Does nothing if the body was written off or a cleanup has begun before.
+pub(crate) async fn run_cleanup<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
+    if attempt.control().begin_cleanup(&end) {
+        clean(&*attempt, end).await;
+    }
+}
+
+/// What follows a body's end, whichever it was.
+async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
+    stop_children(&*attempt).await;
+    match attempt.control().body_ended(&end) {
+        AfterBody::Clean => clean(&*attempt, end).await,
+        AfterBody::Report => attempt.report(Report { end, cleanup: CleanupEnd::NotRun }),
+        AfterBody::SayLate => attempt.returned_late(),
+    }
+}
+
+/// Runs the cleanup in its phase, and reports.
+async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) {
+    let control = attempt.control();
+    let user = UserFuture::new("cleanup", || attempt.cleanup());
+    let mut work = Contained::new("cleanup", user);
+    let mut watching = false;
+    let ended = poll_fn(|cx| {
+        poll_unless(control, Control::is_cleanup_stopped, &mut watching, Pin::new(&mut work), cx)
+    });
+    let cleanup = match ended.await {
+        None => CleanupEnd::TimedOut,
+        Some(Ok(Ok(Cleaned::Done))) => CleanupEnd::Ok,
+        Some(Ok(Ok(Cleaned::Nothing))) => CleanupEnd::Nothing,
+        Some(Ok(Err(()))) => CleanupEnd::Failed,
+        Some(Err(message)) => {
+            tracing::warn!(message, "a cleanup panicked");
+            CleanupEnd::Panicked
+        }
+    };
+    // A cleanup may have spawned some as well.
+    stop_children(attempt).await;
+    control.cleanup_ended();
+    attempt.report(Report { end, cleanup });
+}
+
+/// Cancels the children and waits until they are gone, and the ones they spawned meanwhile.
+///
+/// All are cancelled before the first is awaited. A child that does not yield is waited for: as long as it
+/// runs, the body has not stopped, and can be written off.
+async fn stop_children<A: Attempt + ?Sized>(attempt: &A) {
+    loop {
+        let children = attempt.take_children();
+        if children.is_empty() {
+            return;
+        }
+        // A child's own panic was caught and logged in its task; the boundary is for a foreign task.
+        join_all(children.into_iter().map(|child| Contained::new("child", child.cancel()))).await;
+    }
+}
+
+/// Polls `work`, or drops it between two polls once `stopped` says so; then it is ready with nothing.
+fn poll_unless<F: Future>(
+    control: &Control,
+    stopped: fn(&Control) -> bool,
+    watching: &mut bool,
+    mut work: Pin<&mut Contained<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<F::Output, String>>> {
+    if !*watching {
+        control.watch(cx.waker());
+        *watching = true;
+    }
+    // After the registration, never before it: see `control`.
+    if stopped(control) {
+        work.as_mut().release();
+        return Poll::Ready(None);
+    }
+    work.poll(cx).map(Some)
+}

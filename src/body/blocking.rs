@@ -1,0 +1,248 @@
+//! Threads for blocking work, one job each, a bounded number; what comes beyond waits in line.
+//!
+//! Invariants:
+//! 1. At most `limit` threads besides those that were given up as lost; a job waits only while they are busy.
+//! 2. A thread takes the next job after one has ended, or leaves after 10 s without any. A stuck job keeps
+//!    its own thread and no other.
+//! 3. No job and no drop of a job unwinds out of its thread.
+//! 4. A [`Ticket`]'s work either begins or is withdrawn, never both: whoever takes it out of its slot decides.
+//!
+//! The line has no bound of its own: each job in it belongs to a task that was admitted, and those are
+//! bounded. It stops no thread: that cannot be done.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::boundary::{catch, release};
+use super::control::Control;
+use super::end::BodyEnd;
+use super::pool::Pool;
+
+/// Work for a thread of its own.
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// How long an idle thread waits for the next job.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The threads and their line.
+pub(super) struct Blocking {
+    state: Mutex<State>,
+    work: Condvar,
+    limit: usize,
+    /// Entered on each thread, so that a job can wait for a timer or a socket.
+    context: Handle,
+}
+
+#[derive(Default)]
+struct State {
+    line: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    /// Threads that are held by abandoned jobs, and do not count against the limit.
+    lost: usize,
+    /// How many were ever started, for their names.
+    started: usize,
+    closed: bool,
+}
+
+impl State {
+    fn has_room(&self, limit: usize) -> bool {
+        self.threads.saturating_sub(self.lost) < limit
+    }
+}
+
+impl Blocking {
+    pub(super) fn new(limit: usize, context: Handle) -> Arc<Self> {
+        let state = Mutex::new(State::default());
+        Arc::new(Self { state, work: Condvar::new(), limit: limit.max(1), context })
+    }
+
+    /// Gives `job` to a thread, or puts it in line. After `close` it is dropped.
+    pub(super) fn spawn(self: &Arc<Self>, job: Job) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return release("blocking job", job);
+        }
+        state.line.push_back(job);
+        self.serve(state);
+    }
+
+    /// Lets the idle threads go when they can, and drops what has not begun. Waits for nobody.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let line = std::mem::take(&mut state.line);
+        drop(state);
+        self.work.notify_all();
+        for job in line {
+            release("blocking job", job);
+        }
+    }
+
+    /// Counts a thread as lost to an abandoned job; another may take its place.
+    fn count_lost(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.lost += 1;
+        if !state.line.is_empty() {
+            self.serve(state);
+        }
+    }
+
+    /// A lost thread is back; one too many leaves after its job.
+    fn count_found(&self) {
+        let mut state = self.lock();
+        state.lost = state.lost.saturating_sub(1);
+    }
+
+    /// Sees to it that somebody takes the job that was just put in line, if there is room.
+    fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.line.len() <= state.idle {
+            self.work.notify_one();
+            return;
+        }
+        if !state.has_room(self.limit) {
+            return;
+        }
+        state.threads += 1;
+        state.started += 1;
+        let name = format!("quell-blocking-{}", state.started);
+        drop(state);
+        let blocking = Arc::clone(self);
+        if let Err(error) = thread::Builder::new().name(name).spawn(move || blocking.work_off()) {
+            // The job stays in line: the next thread that is free, or the next job's, takes it.
+            self.lock().threads -= 1;
+            tracing::error!(%error, "cannot start a thread for a blocking body; it waits");
+        }
+    }
+
+    fn work_off(&self) {
+        let _context = self.context.enter();
+        while let Some(job) = self.next_job() {
+            if let Err(message) = catch(job) {
+                tracing::error!(message, "a blocking job panicked");
+            }
+        }
+    }
+
+    /// Waits for the next job; none when the thread is to leave, which is then counted as done.
+    fn next_job(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.threads.saturating_sub(state.lost) > self.limit {
+                // The wake-up that brought this thread here may have been for a job.
+                self.work.notify_one();
+                break;
+            }
+            if let Some(job) = state.line.pop_front() {
+                return Some(job);
+            }
+            if state.closed {
+                break;
+            }
+            state.idle += 1;
+            let (again, waited) =
+                self.work.wait_timeout(state, KEEP_ALIVE).unwrap_or_else(PoisonError::into_inner);
+            state = again;
+            state.idle -= 1;
+            if waited.timed_out() && state.line.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No user code runs under this lock, so a poisoned state is a whole one.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A blocking body on its way to a thread, seen from the attempt that waits for it.
+pub(super) struct Ticket<F> {
+    slot: Arc<Slot<F>>,
+    ended: oneshot::Receiver<BodyEnd>,
+    blocking: Arc<Blocking>,
+    is_counted_lost: bool,
+}
+
+/// Where the body waits until a thread takes it, or its attempt withdraws it.
+struct Slot<F>(Mutex<Option<F>>);
+
+impl<F> Slot<F> {
+    fn take(&self) -> Option<F> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<F> Drop for Slot<F> {
+    fn drop(&mut self) {
+        release("blocking body", self.take());
+    }
+}
+
+/// Puts `body` in line for a thread, which asks `is_stopped` before it begins.
+pub(super) fn ticket<F, S>(body: F, is_stopped: S, pool: &Pool) -> Ticket<F>
+where
+    F: FnOnce() -> BodyEnd + Send + 'static,
+    S: FnOnce() -> bool + Send + 'static,
+{
+    let (tell, ended) = oneshot::channel();
+    let slot = Arc::new(Slot(Mutex::new(Some(body))));
+    let begin = Arc::clone(&slot);
+    pool.spawn_blocking(Box::new(move || {
+        if let Some(body) = begin.take() {
+            // A thread may be faster than the attempt's own look at the stop.
+            let end = if is_stopped() {
+                release("blocking body", body);
+                BodyEnd::Dropped
+            } else {
+                catch(body).unwrap_or_else(|message| BodyEnd::Panicked { message })
+            };
+            // Nobody listens only when the executor is gone, and then nobody is told anything.
+            let _ = tell.send(end);
+        }
+    }));
+    Ticket { slot, ended, blocking: pool.blocking(), is_counted_lost: false }
+}
+
+impl<F> Ticket<F> {
+    /// Waits until the body has ended, or until it was withdrawn before it began.
+    pub(super) async fn wait(&mut self, control: &Control) -> BodyEnd {
+        let mut watching = false;
+        let end = poll_fn(|cx| {
+            if !watching {
+                control.watch(cx.waker());
+                watching = true;
+            }
+            // After the registration, never before it: see `control`.
+            if control.is_stop_requested()
+                && let Some(body) = self.slot.take()
+            {
+                release("blocking body", body);
+                return Poll::Ready(BodyEnd::Dropped);
+            }
+            // An end that is never told belongs to a job that never began: the pool was closed.
+            let ended = Pin::new(&mut self.ended).poll(cx).map(|told| told.unwrap_or(BodyEnd::Dropped));
+            if ended.is_pending() && control.is_abandoned() && !self.is_counted_lost {
+                self.is_counted_lost = true;
+                self.blocking.count_lost();
+            }
+            ended
+        })
+        .await;
+        if self.is_counted_lost {
+            self.blocking.count_found();
+        }
+        end
+    }
+}

@@ -1,0 +1,26 @@
+//! How user code runs: a pool of threads, a panic boundary, and the word by which a body is stopped.
+//!
+//! Invariants:
+//! 1. Every line of user code (making a body, its polls, its drop, its cleanup, its children) runs inside
+//!    [`boundary`]; a panic there ends that attempt and nothing else.
+//! 2. Only a pool thread drops a body, and only between two polls. Whoever asks for the stop never waits.
+//! 3. An attempt makes exactly one report, after its body *and* its children are gone; an abandoned one
+//!    makes none, and says once that it has come back.
+//!
+//! It does not know tasks, rows, actors or clocks: limits are kept by the runtime, which calls
+//! [`Control::request_stop`], [`Control::abandon`] and [`Control::stop_cleanup`] when they pass.
+
+mod attempt;
+mod blocking;
+mod boundary;
+mod control;
+mod end;
+mod pool;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use attempt::{Attempt, run, run_blocking, run_cleanup};
+pub(crate) use boundary::{Contained, catch, release};
+pub(crate) use control::{Asked, Control, Probe};
+pub(crate) use end::{BodyEnd, Cleaned, CleanupEnd, Report};
+pub(crate) use pool::{Pool, PoolSettings};

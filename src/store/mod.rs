@@ -2,12 +2,19 @@
 //!
 //! [`Store`] is the one writer: it commits groups of [`Write`]s, each guarded by what it expects, and answers
 //! each. [`Reader`] looks, over connections of its own. Both are synchronous: they live on threads, never inside
-//! a future that could be dropped half-way.
+//! a future that could be dropped half-way. [`Readers`] are such threads, with a bounded queue in front.
 
+#[cfg(test)]
+mod conformance;
 mod error;
 mod reader;
+mod readers;
+mod schema;
+mod sqlite;
 mod write;
 
 pub use error::{OpenError, StoreError};
 pub use reader::{EventPage, Reader};
+pub use readers::Readers;
+pub use sqlite::{SqliteDatabase, SqliteOptions, SqliteReader, SqliteWriter, Synchronous, parse_url};
 pub use write::{Answer, Committed, NewTask, QueuedSignal, Store, Write};

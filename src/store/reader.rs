@@ -30,6 +30,12 @@ pub trait Reader: Send {
     /// As [`Reader::task`].
     fn events(&mut self, id: TaskId, after: i64, limit: u32) -> Result<EventPage, StoreError>;
 
+    /// The number of the newest event; 0 where there is none.
+    ///
+    /// # Errors
+    /// As [`Reader::task`].
+    fn last_event(&mut self, id: TaskId) -> Result<i64, StoreError>;
+
     /// Up to `limit` rows that are `running`, with ids above `after`, lowest first.
     ///
     /// # Errors

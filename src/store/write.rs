@@ -88,7 +88,9 @@ pub enum Write {
         events: Vec<NewEvent>,
     },
     /// Expects a row that is not terminal, of this epoch: it ends so. `completed_at` = `at`, and `cancelled_at`
-    /// too where the status is `cancelled`. A pending row ends by a cancel or a refusal only.
+    /// too where the status is `cancelled`. A pending row ends by a cancel or a refusal only: a result for it is
+    /// stale. An end other than `cancelled` for a row with a request is refused: it would break I-5. The row's
+    /// request is set from the ending's where it is still missing.
     End {
         /// Which.
         id: TaskId,
@@ -213,5 +215,12 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Unavailable`] where it may be tried again, [`StoreError::Damaged`] where that cannot help,
     /// [`StoreError::Refused`] where one of the writes can never be taken: the others may be tried without it.
+    /// After any of them the next group is taken as if this one had not been.
     fn commit(&mut self, group: &[Write]) -> Result<Committed, StoreError>;
+
+    /// Looks whether the database is still the one that was opened. Cheap.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where it was removed or replaced.
+    fn check(&mut self) -> Result<(), StoreError>;
 }

@@ -1,0 +1,253 @@
+//! The writer's statements, and the rows that they are given.
+//!
+//! Invariants: each change names the row, the epoch it expects and that the row is not over; one that meets
+//! another row fails its group, because the decision it carries out was made on what is not there. Values go in
+//! by parameters only.
+//!
+//! It decides nothing: `group` does.
+
+use std::sync::Arc;
+
+use diesel::prelude::*;
+
+use crate::lifecycle::Ending;
+use crate::store::schema::{id_blocks, signals, task_events};
+use crate::store::{NewTask, QueuedSignal, StoreError};
+use crate::task::{CancelRequest, Cleanup, Event, JsonText, Status, StoppedBy, TaskId, Timeout, Timestamp};
+
+use super::error::Failed;
+use super::live::Stage;
+use super::prepared::{Row, Statement, run};
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident($values:literal): $head:literal, $tail:literal;)+) => {
+        $($(#[$doc])* pub(super) enum $name {}
+
+        impl Statement<$values> for $name {
+            const HEAD: &'static str = $head;
+            const TAIL: &'static str = $tail;
+        })+
+    };
+}
+
+// OR FAIL: a constraint leaves the rows before it, and the whole transaction is rolled back anyway. Without it
+// SQLite keeps a copy of every page that a statement changes.
+statements! {
+    InsertTask(13): "INSERT OR FAIL INTO tasks (id, app, model, status, owner, timeout_seconds, idle_timeout_seconds,
+        created_at, updated_at, started_at, node, epoch, queued, attempt)
+        SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
+        column12, column13, 1 FROM (VALUES ", ")";
+    InsertData(3): "INSERT OR FAIL INTO task_data (task_id, kind, data) VALUES ", "";
+    InsertEvent(5): "INSERT OR FAIL INTO task_events (task_id, seq, at, kind, data) VALUES ", "";
+    EndTask(9): "UPDATE OR FAIL tasks SET status = column3, queued = 0, updated_at = column4, completed_at = column4,
+        error_type = column5, error_message = column6, cancelled_at = column7, stopped_by = column8,
+        cleanup = column9 FROM (VALUES ", ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
+    QueueTask(3): "UPDATE tasks SET queued = 1, updated_at = column3 FROM (VALUES ",
+        ") WHERE id = column1 AND epoch = column2 AND status = 'pending'";
+    BeginTask(4): "UPDATE tasks SET status = 'running', queued = 0, epoch = epoch + 1, node = column4,
+        started_at = coalesce(started_at, column3), updated_at = column3 FROM (VALUES ",
+        ") WHERE id = column1 AND epoch = column2 AND status = 'pending'";
+    AskTask(6): "UPDATE tasks SET cancel_requested_at = column3, updated_at = column3, cancellation_reason = column4,
+        cancel_cause = column5, cancelled_by = column6 FROM (VALUES ",
+        ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL AND cancel_requested_at IS NULL";
+    RequeueTask(4): "UPDATE tasks SET status = 'pending', queued = 1, node = NULL, attempt = attempt + column4,
+        updated_at = column3 FROM (VALUES ",
+        ") WHERE id = column1 AND epoch = column2 AND status = 'running' AND cancel_requested_at IS NULL";
+    TimeoutTask(4): "UPDATE tasks SET timeout_seconds = column4, updated_at = column3 FROM (VALUES ",
+        ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
+}
+
+/// A row of `tasks` as it is made.
+pub(super) type NewRow<'a> = Row<'a, 13>;
+
+/// A row of `task_data`.
+pub(super) type DataRow<'a> = Row<'a, 3>;
+
+/// How a row of `tasks` ends.
+pub(super) type EndRow<'a> = Row<'a, 9>;
+
+pub(super) fn new_row<'a>(task: &'a NewTask, stage: Stage, node: Option<&'a Arc<str>>) -> NewRow<'a> {
+    let at = task.at.as_micros();
+    let runs = stage == Stage::Running;
+    let status = if runs { Status::Running } else { Status::Pending };
+    [
+        task.key.id.get().into(),
+        task.key.app.as_str().into(),
+        task.key.model.as_str().into(),
+        status.as_str().into(),
+        (&*task.owner).into(),
+        task.timeout.map(Timeout::as_seconds).into(),
+        task.idle_timeout.map(Timeout::as_seconds).into(),
+        at.into(),
+        at.into(),
+        runs.then_some(at).into(),
+        node.map(|node| &**node).into(),
+        i64::from(runs).into(),
+        i64::from(stage == Stage::Queued).into(),
+    ]
+}
+
+/// Which value a row of `task_data` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DataKind {
+    Input,
+    FinalValue,
+}
+
+impl DataKind {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::FinalValue => "final_value",
+        }
+    }
+}
+
+pub(super) fn data_row(id: TaskId, kind: DataKind, value: &JsonText) -> DataRow<'_> {
+    [id.get().into(), kind.as_str().into(), value.as_str().into()]
+}
+
+pub(super) fn end_row(id: TaskId, epoch: i64, ending: &Ending, at: Timestamp) -> EndRow<'_> {
+    let failure = ending.failure.as_ref();
+    let at = at.as_micros();
+    [
+        id.get().into(),
+        epoch.into(),
+        ending.status.as_str().into(),
+        at.into(),
+        failure.map(|failure| failure.error_type.as_str()).into(),
+        failure.map(|failure| failure.message.as_str()).into(),
+        (ending.status == Status::Cancelled).then_some(at).into(),
+        ending.stopped_by.map(StoppedBy::as_str).into(),
+        ending.cleanup.map(Cleanup::as_str).into(),
+    ]
+}
+
+pub(super) fn insert_tasks(db: &mut SqliteConnection, rows: &[NewRow<'_>]) -> QueryResult<()> {
+    run::<InsertTask, _>(db, rows).map(|_| ())
+}
+
+pub(super) fn insert_data(db: &mut SqliteConnection, rows: &[DataRow<'_>]) -> QueryResult<()> {
+    run::<InsertData, _>(db, rows).map(|_| ())
+}
+
+pub(super) fn insert_events(db: &mut SqliteConnection, events: &[Arc<Event>]) -> QueryResult<()> {
+    let rows: Vec<Row<'_, 5>> = events.iter().map(|event| event_row(event)).collect();
+    run::<InsertEvent, _>(db, &rows).map(|_| ())
+}
+
+fn event_row(event: &Event) -> Row<'_, 5> {
+    [
+        event.task.get().into(),
+        event.seq.into(),
+        event.at.as_micros().into(),
+        event.kind.as_str().into(),
+        event.data.as_str().into(),
+    ]
+}
+
+pub(super) fn end_tasks(db: &mut SqliteConnection, rows: &[EndRow<'_>]) -> Result<(), Failed> {
+    as_many(rows.len(), run::<EndTask, _>(db, rows)?)
+}
+
+/// A change of a row that goes on living.
+#[derive(Debug)]
+pub(super) enum Change<'a> {
+    Queue { at: i64 },
+    Begin { node: &'a str, at: i64 },
+    Ask(&'a CancelRequest),
+    Requeue { counts: bool, at: i64 },
+    Timeout { seconds: Option<f64>, at: i64 },
+}
+
+/// Changes a row that must be of this epoch.
+pub(super) fn change_task(
+    db: &mut SqliteConnection,
+    id: TaskId,
+    epoch: i64,
+    change: &Change<'_>,
+) -> Result<(), Failed> {
+    let (id, epoch) = (id.get().into(), epoch.into());
+    let changed = match *change {
+        Change::Queue { at } => run::<QueueTask, _>(db, &[[id, epoch, at.into()]]),
+        Change::Begin { node, at } => run::<BeginTask, _>(db, &[[id, epoch, at.into(), node.into()]]),
+        Change::Ask(CancelRequest { at, reason, cause, by }) => {
+            let (reason, by) = ((&**reason).into(), by.as_deref().into());
+            run::<AskTask, _>(db, &[[id, epoch, at.as_micros().into(), reason, cause.as_str().into(), by]])
+        }
+        Change::Requeue { counts, at } => {
+            run::<RequeueTask, _>(db, &[[id, epoch, at.into(), i64::from(counts).into()]])
+        }
+        Change::Timeout { seconds, at } => {
+            run::<TimeoutTask, _>(db, &[[id, epoch, at.into(), seconds.into()]])
+        }
+    };
+    as_many(1, changed?)
+}
+
+fn as_many(expected: usize, changed: usize) -> Result<(), Failed> {
+    if changed == expected {
+        return Ok(());
+    }
+    let text = format!("{changed} of {expected} rows are what the writer knows of them");
+    Err(Failed(StoreError::Refused(text)))
+}
+
+/// Removes the events up to a number.
+pub(super) fn prune_events(db: &mut SqliteConnection, id: i64, up_to: i64) -> QueryResult<()> {
+    let old = task_events::table.filter(task_events::task_id.eq(id)).filter(task_events::seq.le(up_to));
+    diesel::delete(old).execute(db).map(|_| ())
+}
+
+/// The first of the reserved ids.
+pub(super) fn reserve_ids(db: &mut SqliteConnection, count: u32) -> QueryResult<i64> {
+    let count = i64::from(count);
+    let next = diesel::update(id_blocks::table.find(1_i64))
+        .set(id_blocks::next_id.eq(id_blocks::next_id + count))
+        .returning(id_blocks::next_id)
+        .get_result::<i64>(db)?;
+    Ok(next - count)
+}
+
+/// The number of the new signal.
+pub(super) fn add_signal(
+    db: &mut SqliteConnection,
+    id: TaskId,
+    name: &str,
+    data: &JsonText,
+    at: Timestamp,
+) -> QueryResult<i64> {
+    let row = (
+        signals::task_id.eq(id.get()),
+        signals::name.eq(name),
+        signals::data.eq(data.as_str()),
+        signals::at.eq(at.as_micros()),
+    );
+    diesel::insert_into(signals::table).values(row).returning(signals::id).get_result(db)
+}
+
+/// Whether it was there.
+pub(super) fn take_signal(db: &mut SqliteConnection, id: TaskId, signal: i64) -> QueryResult<bool> {
+    let row = signals::table.find(signal).filter(signals::task_id.eq(id.get()));
+    Ok(diesel::delete(row).execute(db)? == 1)
+}
+
+/// The signals of a task, oldest first.
+pub(super) fn signals(db: &mut SqliteConnection, id: TaskId) -> QueryResult<Vec<QueuedSignal>> {
+    let rows = signals::table
+        .filter(signals::task_id.eq(id.get()))
+        .order(signals::id)
+        .select((signals::id, signals::name, signals::data))
+        .load::<(i64, String, String)>(db)?;
+    let signal = |(signal, name, data): (i64, String, String)| QueuedSignal {
+        signal,
+        name,
+        data: JsonText::trusted(&data),
+    };
+    Ok(rows.into_iter().map(signal).collect())
+}
+
+/// Removes the signals of a task that is over.
+pub(super) fn drop_signals(db: &mut SqliteConnection, id: TaskId) -> QueryResult<()> {
+    diesel::delete(signals::table.filter(signals::task_id.eq(id.get()))).execute(db).map(|_| ())
+}

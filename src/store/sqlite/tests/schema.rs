@@ -1,0 +1,68 @@
+//! `schema.rs` is kept by hand: here it is held to the migrated database. And the plans that matter.
+
+use std::collections::BTreeSet;
+
+use diesel::RunQueryDsl;
+use diesel_migrations::MigrationHarness;
+
+use super::*;
+use crate::store::sqlite::connect::{nowhere, texts};
+
+/// `tasks.id BigInt`, `tasks.node Nullable<Text>`, … as the source says.
+fn declared() -> BTreeSet<String> {
+    let mut table = String::new();
+    let mut columns = BTreeSet::new();
+    for line in include_str!("../../schema.rs").lines().map(str::trim) {
+        if let Some((name, _)) = line.split_once(" (").filter(|_| line.ends_with('{')) {
+            name.clone_into(&mut table);
+        } else if let Some((name, kind)) = line.split_once(" -> ") {
+            columns.insert(format!("{table}.{name} {}", kind.trim_end_matches(',')));
+        }
+    }
+    columns
+}
+
+#[test]
+fn the_declared_schema_is_the_migrated_one() {
+    let mut db = nowhere().unwrap();
+    migrate::migrate(&mut db).unwrap();
+    // SQLite has one integer type and no truth values: `queued` is the one column that is read as such.
+    let sql = "SELECT m.name || '.' || c.name || ' ' || iif(c.\"notnull\", '', 'Nullable<')
+               || CASE WHEN c.name = 'queued' THEN 'Bool' WHEN c.type = 'INTEGER' THEN 'BigInt'
+                       WHEN c.type = 'TEXT' THEN 'Text' WHEN c.type = 'REAL' THEN 'Double' ELSE 'Binary' END
+               || iif(c.\"notnull\", '', '>') AS value
+               FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
+               WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
+    let migrated: BTreeSet<String> = texts(&mut db, sql).unwrap().into_iter().collect();
+    assert!(migrated.len() > 40);
+    assert_eq!(declared(), migrated);
+}
+
+#[test]
+fn migrating_down_leaves_nothing() {
+    let mut db = nowhere().unwrap();
+    migrate::migrate(&mut db).unwrap();
+    db.revert_all_migrations(migrate::MIGRATIONS).unwrap();
+    let left =
+        texts(&mut db, "SELECT name AS value FROM sqlite_schema WHERE name NOT LIKE '%schema_migrations%'");
+    assert_eq!(left.unwrap(), ["sqlite_sequence"]);
+    migrate::migrate(&mut db).unwrap();
+}
+
+#[derive(diesel::QueryableByName)]
+struct Step {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
+}
+
+#[test]
+fn live_rows_are_found_by_their_index() {
+    let mut db = nowhere().unwrap();
+    migrate::migrate(&mut db).unwrap();
+    for (sql, index) in [(reader::RUNNING, "tasks_running"), (reader::QUEUED, "tasks_queued")] {
+        let sql = sql.replacen('?', "5", 1).replacen('?', "9", 1);
+        let plan: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut db).unwrap();
+        let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();
+        assert_eq!(plan, [format!("SEARCH tasks USING COVERING INDEX {index} (id>?)")]);
+    }
+}

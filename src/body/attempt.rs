@@ -37,6 +37,9 @@ pub(crate) trait Attempt: Send + Sync + 'static {
     /// Takes the tasks that the body spawned through its context since the last call.
     fn take_children(&self) -> Vec<Task<()>>;
 
+    /// Tells that the body has stopped and that its cleanup did not end at once: at most once.
+    fn cleaning(&self, end: &BodyEnd);
+
     /// Tells the end: exactly once, never for an abandoned body.
     fn report(&self, report: Report);
 
@@ -137,8 +140,14 @@ async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) {
     let user = UserFuture::new("cleanup", || attempt.cleanup());
     let mut work = Contained::new("cleanup", user);
     let mut watching = false;
+    let mut told = false;
     let ended = poll_fn(|cx| {
-        poll_unless(control, Control::is_cleanup_stopped, &mut watching, Pin::new(&mut work), cx)
+        let polled =
+            poll_unless(control, Control::is_cleanup_stopped, &mut watching, Pin::new(&mut work), cx);
+        if polled.is_pending() && !std::mem::replace(&mut told, true) {
+            attempt.cleaning(&end);
+        }
+        polled
     });
     let cleanup = match ended.await {
         None => CleanupEnd::TimedOut,

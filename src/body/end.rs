@@ -43,12 +43,12 @@ pub(crate) enum CleanupEnd {
     TimedOut,
 }
 
-/// What a cleanup says when it returns without an error.
+/// What a cleanup on cancel says when it returns without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cleaned {
-    /// There was a cleanup, and it did its work.
+pub enum Cleaned {
+    /// It did its work: the row's `cleanup` becomes `ok`.
     Done,
-    /// The model has no cleanup.
+    /// There was nothing to do: `cleanup` stays null. What a model without a cleanup says.
     Nothing,
 }
 

@@ -20,7 +20,8 @@ mod pool;
 mod tests;
 
 pub(crate) use attempt::{Attempt, run, run_blocking, run_cleanup};
-pub(crate) use boundary::{Contained, catch, release};
+pub(crate) use boundary::{Contained, catch};
 pub(crate) use control::{Asked, Control, Probe};
-pub(crate) use end::{BodyEnd, Cleaned, CleanupEnd, Report};
+pub use end::Cleaned;
+pub(crate) use end::{BodyEnd, CleanupEnd, Report};
 pub(crate) use pool::{Pool, PoolSettings};

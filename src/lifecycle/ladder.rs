@@ -93,6 +93,8 @@ pub(crate) enum Signal {
     Over(Timer, Option<Probe>),
     /// Skip the grace.
     Hurry,
+    /// There is no more time: write off what still runs. The body was probed first.
+    GiveUp(Probe),
     /// The body has stopped and its cleanup goes on.
     Cleaning(BodyEnd),
     /// The body has stopped, and so has its cleanup.
@@ -175,9 +177,9 @@ impl Ladder {
         self.ask.as_ref().filter(|_| !self.quiet())
     }
 
-    /// Whether the request is on its way into the row.
-    pub(crate) fn request_is_written(&self) -> bool {
-        self.ask_written
+    /// The request that the body follows, also where the row will not have it.
+    pub(crate) fn any_ask(&self) -> Option<&Ask> {
+        self.ask.as_ref()
     }
 
     /// Takes a signal and says what to do, in that order.
@@ -187,6 +189,7 @@ impl Ladder {
             Signal::Ask(ask) => self.asked(ask),
             Signal::Over(timer, probe) => self.over(timer, probe),
             Signal::Hurry => self.hurried(),
+            Signal::GiveUp(probe) => self.given_up(probe),
             Signal::Cleaning(end) => self.cleaning(end),
             Signal::Stopped(end, cleanup) => self.stopped(end, cleanup),
             Signal::Durable => self.durable(),
@@ -283,6 +286,22 @@ impl Ladder {
         }
     }
 
+    fn given_up(&mut self, probe: Probe) -> Vec<Effect> {
+        match (&self.rung, probe) {
+            (Rung::Grace | Rung::Stopping, Probe::Abandoned) => {
+                self.end(BodyEnd::Abandoned, CleanupState::Nothing)
+            }
+            (Rung::Grace | Rung::Stopping, Probe::Cleaning(end)) => {
+                self.end(end, CleanupState::Ran(Cleanup::TimedOut))
+            }
+            (Rung::Cleaning { end, .. }, _) => {
+                let end = end.clone();
+                self.end(end, CleanupState::Ran(Cleanup::TimedOut))
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Rung 3.
     fn stop(&mut self) -> Vec<Effect> {
         self.rung = Rung::Stopping;
@@ -303,14 +322,17 @@ impl Ladder {
     }
 
     fn stopped(&mut self, end: BodyEnd, cleanup: CleanupState) -> Vec<Effect> {
-        match self.rung {
-            Rung::Running | Rung::Cleaning { .. } => self.end(end, cleanup),
+        match &self.rung {
+            Rung::Cleaning { end, .. } => {
+                let end = end.clone();
+                self.end(end, cleanup)
+            }
             Rung::Grace | Rung::Stopping if cleanup == CleanupState::NotRun && !self.quiet() => {
                 let mut effects = self.cleaning(end.clone());
                 effects.insert(0, Effect::RunCleanup(end));
                 effects
             }
-            Rung::Grace | Rung::Stopping => self.end(end, cleanup),
+            Rung::Running | Rung::Grace | Rung::Stopping => self.end(end, cleanup),
             Rung::Recording | Rung::Ending { .. } | Rung::Over => Vec::new(),
         }
     }

@@ -145,13 +145,13 @@ pub struct Illegal {
 pub fn transition(life: Life, input: Input) -> Result<Change, Illegal> {
     let illegal = Illegal { status: life.status, input: input.name() };
     match life.status {
-        Status::Pending => pending(life, input).ok_or(illegal),
+        Status::Pending => pending(&life, input).ok_or(illegal),
         Status::Running => running(life, input).ok_or(illegal),
         Status::Completed | Status::Failed | Status::Cancelled => Err(illegal),
     }
 }
 
-fn pending(life: Life, input: Input) -> Option<Change> {
+fn pending(life: &Life, input: Input) -> Option<Change> {
     match input {
         Input::Queue => (!life.queued).then_some(Change::Queued),
         Input::Begin => Some(Change::Begun),

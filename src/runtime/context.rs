@@ -1,16 +1,29 @@
-//! STUB: signatures that the runtime will carry.
+//! What a body sees of its task: events, checks, sleep, signals, children, the host's state.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt};
 use serde::Serialize;
+use tokio::sync::oneshot;
 
-use crate::task::{Cause, EventError, JsonText, TaskCancelled, TaskKey};
+use crate::body::Contained;
+use crate::lifecycle::Ask;
+use crate::store::Write;
+use crate::task::{Cause, EventError, JsonText, NewEvent, TaskCancelled, TaskError, TaskKey};
 
-/// A body's link to its task.
+use super::live::Live;
+use super::messages::{Cancel, CancelAnswer, Reply};
+use super::{Refusal, clock};
+
+/// A body's link to its task. Cloning is cheap.
+///
+/// Every wait here ends when the task is asked to stop, with [`TaskCancelled`], which is passed on with `?`.
+/// After the task has ended a context that was kept does nothing any more.
 #[derive(Clone)]
-pub struct TaskContext(Arc<()>);
+pub struct TaskContext(Arc<Live>);
 
 /// A signal that a body took.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,43 +34,275 @@ pub struct TakenSignal {
     pub data: JsonText,
 }
 
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskContext").field(&self.key().to_string()).finish()
+    }
+}
+
 impl TaskContext {
+    pub(crate) fn new(live: Arc<Live>) -> Self {
+        Self(live)
+    }
+
     /// The task's key.
-    pub fn key(&self) -> TaskKey { unimplemented!() }
-    /// The owner.
-    pub fn owner(&self) -> &str { unimplemented!() }
-    /// The attempt.
-    pub fn attempt(&self) -> u32 { unimplemented!() }
-    /// Sends an event.
-    pub async fn send_event<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> { let _ = (kind, data); unimplemented!() }
-    /// The same from a blocking body.
-    pub fn send_event_blocking<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> { let _ = (kind, data); unimplemented!() }
-    /// Errs once the task was asked to stop.
-    pub fn check_cancellation(&self) -> Result<(), TaskCancelled> { unimplemented!() }
-    /// Whether asked.
-    pub fn is_cancellation_requested(&self) -> bool { unimplemented!() }
-    /// The same, for blocking bodies.
-    pub fn should_stop(&self) -> bool { unimplemented!() }
-    /// The cause, once asked.
-    pub fn cancel_cause(&self) -> Option<Cause> { unimplemented!() }
-    /// Asks for its own stop (cause `self`); resolves when the request is accepted.
-    pub async fn request_cancellation(&self, reason: &str) -> Result<(), crate::Refusal> { let _ = reason; unimplemented!() }
-    /// Sleeps; errs as soon as the task is asked to stop.
-    pub async fn sleep(&self, time: Duration) -> Result<(), TaskCancelled> { let _ = time; unimplemented!() }
+    #[must_use]
+    pub fn key(&self) -> TaskKey {
+        self.0.key()
+    }
+
+    /// The principal who started the task.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.0.owner
+    }
+
+    /// Which attempt this is; 1 for the first.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// Sends an event: `kind` matches `[a-z][a-z0-9_]{0,63}` and is none of the runtime's, `data` is at most
+    /// 64 KiB as JSON; what is no object is sent as `{"value": …}`.
+    ///
+    /// Returns when the event is accepted: it becomes durable, and visible, in order and without gaps, at the
+    /// latest with the end of the task. A body that sends faster than the disk takes is slowed down here.
+    ///
+    /// # Errors
+    /// As [`EventError`] says; then nothing was sent.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, nothing was sent.
+    pub async fn send_event<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> {
+        let event = NewEvent::new(kind, data, clock::wall())?;
+        let services = &self.0.services;
+        if self.0.is_abandoned() {
+            return Err(EventError::Ended);
+        }
+        // The task's own window first: a flood waits there, and not in front of others' events.
+        let window = Arc::clone(&self.0.extras().window);
+        let place = window.acquire_owned().await.map_err(|_| EventError::Ended)?;
+        let kib = u32::try_from(event.data.as_str().len() / 1024).unwrap_or(u32::MAX) + 1;
+        let room = Arc::clone(&services.event_room).acquire_many_owned(kib).await;
+        let room = room.map_err(|_| EventError::Ended)?;
+        if self.0.is_abandoned() {
+            return Err(EventError::Ended);
+        }
+        self.0.stamp(event.at);
+        let write = Write::Event { id: self.0.id, epoch: self.0.epoch, event };
+        services.commit(write, Reply::Release(Box::new((place, room))));
+        Ok(())
+    }
+
+    /// [`TaskContext::send_event`] for a blocking body.
+    ///
+    /// # Errors
+    /// As [`TaskContext::send_event`].
+    pub fn send_event_blocking<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> {
+        futures_lite::future::block_on(self.send_event(kind, data))
+    }
+
+    /// Errs once the task was asked to stop: `ctx.check_cancellation()?`.
+    ///
+    /// # Errors
+    /// [`TaskCancelled`], which ends the body when it is passed on, and is no failure of the task.
+    pub fn check_cancellation(&self) -> Result<(), TaskCancelled> {
+        self.0.told().map_or(Ok(()), |told| Err(told.clone()))
+    }
+
+    /// Whether the task was asked to stop.
+    #[must_use]
+    pub fn is_cancellation_requested(&self) -> bool {
+        self.0.told().is_some()
+    }
+
+    /// The same under a name that reads well in the loop of a blocking body: `while !ctx.should_stop()`.
+    #[must_use]
+    pub fn should_stop(&self) -> bool {
+        self.is_cancellation_requested()
+    }
+
+    /// Which kind of stop was asked for.
+    #[must_use]
+    pub fn cancel_cause(&self) -> Option<Cause> {
+        self.0.told().map(|told| told.cause)
+    }
+
+    /// The task asks itself to stop, with the cause `self`. An empty reason takes the default.
+    ///
+    /// Returns when the request is accepted; the next check then errs. A request that came before stands.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database takes no writes: then nothing was asked.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the request is carried out all the same.
+    pub async fn request_cancellation(&self, reason: &str) -> Result<(), Refusal> {
+        let ask = Ask::new(clock::wall(), Cause::Itself, Some(reason), None);
+        // The answer comes with the end of the task, which a body cannot wait for; that it was taken shows in
+        // the token, or in a refusal.
+        let (reply, answer) = oneshot::channel();
+        self.0.services.command(Cancel { id: self.0.id, ask, reply })?;
+        tokio::select! {
+            () = self.0.token().cancelled() => Ok(()),
+            answer = answer => match answer {
+                Ok(CancelAnswer::Refused(refusal)) => Err(refusal),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Resolves when the task is asked to stop.
-    pub async fn cancelled(&self) -> TaskCancelled { unimplemented!() }
-    /// Waits for the next signal of that name, without polling; errs as soon as the task is asked to stop.
-    pub async fn signal(&self, name: &str) -> Result<TakenSignal, TaskCancelled> { let _ = name; unimplemented!() }
-    /// The same with a limit: none when it passes.
-    pub async fn signal_within(&self, name: &str, time: Duration) -> Result<Option<TakenSignal>, TaskCancelled> { let _ = (name, time); unimplemented!() }
-    /// A sign of life.
-    pub fn heartbeat(&self) { unimplemented!() }
-    /// A future beside the body: stops with it.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) { let _ = future; unimplemented!() }
-    /// Sends each item of a stream as a `progress` event; gives back how many.
-    pub async fn progress_stream<S>(&self, stream: S) -> Result<u64, crate::TaskError> where S: futures_util::Stream + Send, S::Item: Serialize + Send + Sync { let _ = stream; unimplemented!() }
-    /// The same for an iterator; checks for cancellation between the items.
-    pub async fn progress_iter<I>(&self, items: I) -> Result<u64, crate::TaskError> where I: IntoIterator + Send, I::IntoIter: Send, I::Item: Serialize + Send + Sync { let _ = items; unimplemented!() }
-    /// State of the host, by type.
-    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> { unimplemented!() }
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn cancelled(&self) -> TaskCancelled {
+        loop {
+            self.0.token().cancelled().await;
+            // The words stand before the token fires.
+            if let Some(told) = self.0.told() {
+                return told.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sleeps.
+    ///
+    /// # Errors
+    /// [`TaskCancelled`] as soon as the task is asked to stop, also where it was before.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn sleep(&self, time: Duration) -> Result<(), TaskCancelled> {
+        tokio::select! {
+            biased;
+            cancelled = self.cancelled() => Err(cancelled),
+            () = tokio::time::sleep(time) => Ok(()),
+        }
+    }
+
+    /// Takes the oldest signal of that name, or waits for one, without polling.
+    ///
+    /// Signals are kept in order, also those that came before the body waited, and those that came while the
+    /// task was pending. One that was taken just before the process died may be given again.
+    ///
+    /// # Errors
+    /// [`TaskCancelled`] as soon as the task is asked to stop.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a signal is taken only when this returns it.
+    pub async fn signal(&self, name: &str) -> Result<TakenSignal, TaskCancelled> {
+        let extras = self.0.extras();
+        loop {
+            let arrived = extras.arrived.notified();
+            tokio::pin!(arrived);
+            // Registered before looking: what comes in between is not lost.
+            arrived.as_mut().enable();
+            self.check_cancellation()?;
+            if let Some(signal) = extras.take(name) {
+                let write = Write::TakeSignal { id: self.0.id, signal: signal.signal };
+                self.0.services.commit(write, Reply::Release(Box::new(())));
+                return Ok(TakenSignal { name: signal.name, data: signal.data });
+            }
+            tokio::select! {
+                biased;
+                cancelled = self.cancelled() => return Err(cancelled),
+                () = arrived => {}
+            }
+        }
+    }
+
+    /// [`TaskContext::signal`] with a limit: none when it passes.
+    ///
+    /// # Errors
+    /// [`TaskCancelled`] as soon as the task is asked to stop.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn signal_within(
+        &self,
+        name: &str,
+        time: Duration,
+    ) -> Result<Option<TakenSignal>, TaskCancelled> {
+        tokio::select! {
+            biased;
+            signal = self.signal(name) => signal.map(Some),
+            () = tokio::time::sleep(time) => Ok(None),
+        }
+    }
+
+    /// A sign of life without an event: the live status shows the last one.
+    pub fn heartbeat(&self) {
+        self.0.stamp(clock::wall());
+    }
+
+    /// Runs a future beside the body, on the same pool. It stops with the body, at its own next await; the task
+    /// has not stopped before it has. Its panic is logged and harms nothing else.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let key = self.key();
+        let child = Contained::new("child", future);
+        let child = self.0.services.pool.spawn_child(async move {
+            if let Err(message) = child.await {
+                tracing::warn!(task = %key, message, "a future that a body spawned panicked");
+            }
+        });
+        self.0.extras().adopt(child);
+    }
+
+    /// Sends each item of a stream as a `progress` event, and gives back how many there were.
+    ///
+    /// # Errors
+    /// [`TaskCancelled`] as soon as the task is asked to stop, else as [`TaskContext::send_event`].
+    ///
+    /// # Cancel safety
+    /// Dropped in between, the items sent so far stay sent.
+    pub async fn progress_stream<S>(&self, stream: S) -> Result<u64, TaskError>
+    where
+        S: Stream + Send,
+        S::Item: Serialize + Send + Sync,
+    {
+        tokio::pin!(stream);
+        let mut count = 0;
+        loop {
+            let item = tokio::select! {
+                biased;
+                cancelled = self.cancelled() => return Err(cancelled.into()),
+                item = stream.next() => item,
+            };
+            let Some(item) = item else { return Ok(count) };
+            self.send_event("progress", &item).await?;
+            count += 1;
+        }
+    }
+
+    /// Sends each item of an iterator as a `progress` event, and gives back how many there were.
+    ///
+    /// Between the items it checks for cancellation and lets other bodies run.
+    ///
+    /// # Errors
+    /// As [`TaskContext::progress_stream`].
+    pub async fn progress_iter<I>(&self, items: I) -> Result<u64, TaskError>
+    where
+        I: IntoIterator,
+        I::IntoIter: Send,
+        I::Item: Serialize + Send + Sync,
+    {
+        let mut items = items.into_iter();
+        let mut count = 0;
+        loop {
+            self.check_cancellation()?;
+            let Some(item) = items.next() else { return Ok(count) };
+            self.send_event("progress", &item).await?;
+            count += 1;
+            futures_lite::future::yield_now().await;
+        }
+    }
+
+    /// State that the host gave to its [`Registry`](crate::Registry), by type.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.0.services.registry.find_state()
+    }
 }

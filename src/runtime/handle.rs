@@ -1,56 +1,350 @@
-//! STUB: signatures that the runtime will carry.
+//! The handle: the runtime from outside.
+//!
+//! Commands are messages with a reply channel. What takes more than one step (look at the row, write, look again)
+//! is an errand of its own, so that dropping the future that waits takes nothing back.
 
+use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::store::StoreError;
-use crate::task::{JsonText, Record, TaskKey, Timeout};
+use tokio::sync::oneshot;
 
-use super::{CancelOptions, CommandError, LiveStatus, Notice, Readiness, Receipt, StartError, StartOutcome, StartRequest};
+use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
 
-/// The runtime, from outside. Cloning is cheap. Dropping a future of a command takes nothing back.
+use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
+use super::services::Services;
+use super::{
+    CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
+    StartRequest, Watch, cancel, clock, deadline, shutdown,
+};
+use crate::store::{Answer, QueuedSignal, StoreError, Write};
+
+/// The runtime, from outside. Cloning is cheap.
+///
+/// # Cancel safety
+/// Dropping a future of this handle takes nothing back: a command, once sent, is carried out.
 #[derive(Clone)]
-pub struct Coordinator(Arc<()>);
+pub struct Coordinator(Arc<Services>);
 
-/// A watch over one task's events.
-pub struct Watch(());
-
-impl Watch {
-    /// The next notice; none after the terminal event. Cancel safe.
-    pub async fn next(&mut self) -> Option<Result<Notice, StoreError>> { unimplemented!() }
+impl fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coordinator")
+            .field("node", &self.0.node)
+            .field("readiness", &self.readiness())
+            .finish()
+    }
 }
 
 impl Coordinator {
-    /// Whether the model is registered.
-    pub fn has_model(&self, app: &str, model: &str) -> bool { let _ = (app, model); unimplemented!() }
-    /// Starts a task: answers when its row is durable.
-    pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> { let _ = request; unimplemented!() }
-    /// Makes a row that waits until it is started.
-    pub async fn create(&self, request: StartRequest) -> Result<Record, StartError> { let _ = request; unimplemented!() }
-    /// Starts a created task.
-    pub async fn start_task(&self, key: &TaskKey, timeout: Option<Timeout>) -> Result<StartOutcome, CommandError> { let _ = (key, timeout); unimplemented!() }
-    /// Cancels a task.
-    pub async fn cancel(&self, key: &TaskKey, options: CancelOptions) -> Result<Receipt, CommandError> { let _ = (key, options); unimplemented!() }
-    /// Cancels a task with the usual wait.
-    pub async fn cancel_task(&self, key: &TaskKey, reason: Option<&str>) -> Result<Receipt, CommandError> { let _ = (key, reason); unimplemented!() }
-    /// The owner of a task: from memory where it runs here, else from the database.
-    pub async fn owner(&self, key: &TaskKey) -> Result<Arc<str>, CommandError> { let _ = key; unimplemented!() }
+    pub(crate) fn new(services: Arc<Services>) -> Self {
+        Self(services)
+    }
+
+    /// Whether a task type of that name is registered.
+    #[must_use]
+    pub fn has_model(&self, app: &str, model: &str) -> bool {
+        self.0.registry.model(app, model).is_some()
+    }
+
+    /// Starts a task, and answers with its row when that is durable: `running` where there was room, else
+    /// `pending`.
+    ///
+    /// # Errors
+    /// [`StartError`]; then no row was made.
+    pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
+        self.make(request, false).await
+    }
+
+    /// Makes a row that waits as `pending` until [`Coordinator::start_task`] starts it.
+    ///
+    /// # Errors
+    /// As [`Coordinator::start`].
+    pub async fn create(&self, request: StartRequest) -> Result<Record, StartError> {
+        self.make(request, true).await
+    }
+
+    async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
+        let StartRequest { app, model, input, owner, timeout } = request;
+        let Some(found) = self.0.registry.model(&app, &model).cloned() else {
+            return Err(StartError::UnknownModel { app, model });
+        };
+        if self.0.health.is_draining() {
+            return Err(Refusal::ShuttingDown.into());
+        }
+        let input = input.unwrap_or_default();
+        let parsed = found.parse(&input);
+        let runnable =
+            parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
+        let (reply, answer) = oneshot::channel();
+        let task = StartFields { input, owner, timeout };
+        self.0.command(Start { model: found, runnable, task, create_only, reply })?;
+        answer.await.map_err(|_| Refusal::Stopped)?
+    }
+
+    /// Starts a task that was made with [`Coordinator::create`]; a timeout given here replaces the row's.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], [`CommandError::CannotRun`] where its input does not fit its model,
+    /// [`CommandError::TooManyPending`], [`CommandError::Refused`].
+    pub async fn start_task(
+        &self,
+        key: &TaskKey,
+        timeout: Option<Timeout>,
+    ) -> Result<StartOutcome, CommandError> {
+        let (this, key) = (self.clone(), key.clone());
+        self.errand(async move {
+            let record = this.task(&key).await?;
+            if let Some(outcome) = already(&record) {
+                return Ok(outcome);
+            }
+            let model = this.0.registry.model(key.app.as_str(), key.model.as_str()).cloned();
+            let parsed = model.ok_or_else(|| "its model is not registered here".to_owned());
+            let parsed = parsed.and_then(|model| Ok((Arc::clone(&model), model.parse(&record.input)?)));
+            let (model, runnable) =
+                parsed.map_err(|reason| CommandError::CannotRun { key: key.clone(), reason })?;
+            let (reply, answer) = oneshot::channel();
+            let resume = Resume { record: Box::new(record), model, runnable, timeout, reply: Some(reply) };
+            this.0.tell_coordinator(resume);
+            let resumed = answer.await.map_err(|_| Refusal::Stopped)??;
+            let record = this.task(&key).await?;
+            Ok(match resumed {
+                Resumed::Started => StartOutcome::Started(Box::new(record)),
+                Resumed::Stale => already(&record).unwrap_or(StartOutcome::AlreadyRunning),
+            })
+        })
+        .await
+    }
+
+    /// Cancels a task, and answers with the truth: stopped, still stopping after the wait, or over before.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`]; [`CommandError::Refused`], after which the cancel may still take effect.
+    pub async fn cancel(&self, key: &TaskKey, options: CancelOptions) -> Result<Receipt, CommandError> {
+        let (services, key) = (Arc::clone(&self.0), key.clone());
+        // The common case first: it runs here, and the command is one message.
+        match cancel::here(&services, &key, &options).await? {
+            cancel::Found::Receipt(receipt) => Ok(receipt),
+            cancel::Found::Ended => self.task(&key).await.map(|record| cancel::receipt_of(Box::new(record))),
+            cancel::Found::Elsewhere => self.errand(cancel::anywhere(services, key, options)).await,
+        }
+    }
+
+    /// Cancels a task and waits up to ten seconds for its end.
+    ///
+    /// # Errors
+    /// As [`Coordinator::cancel`].
+    ///
+    /// ```no_run
+    /// # async fn example(coordinator: quell::Coordinator) -> Result<(), Box<dyn std::error::Error>> {
+    /// let receipt = coordinator.cancel_task(&"tests/LongTask/123".parse()?, Some("Cancelled by admin")).await?;
+    /// assert!(receipt.is_cancelled());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn cancel_task(&self, key: &TaskKey, reason: Option<&str>) -> Result<Receipt, CommandError> {
+        self.cancel(key, CancelOptions { reason: reason.map(str::to_owned), ..CancelOptions::default() })
+            .await
+    }
+
+    /// The owner of a task: from memory where it runs here (an owner never changes), else from the database.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], [`CommandError::Refused`].
+    pub async fn owner(&self, key: &TaskKey) -> Result<Arc<str>, CommandError> {
+        match self.0.live.get(key.id) {
+            Some(live) if live.key() == *key => Ok(Arc::clone(&live.owner)),
+            Some(_) => Err(CommandError::NotFound(key.clone())),
+            None => self.task(key).await.map(|record| record.owner),
+        }
+    }
+
     /// The durable row.
-    pub async fn task(&self, key: &TaskKey) -> Result<Record, CommandError> { let _ = key; unimplemented!() }
-    /// The durable row and live facts.
-    pub async fn status(&self, key: &TaskKey) -> Result<LiveStatus, CommandError> { let _ = key; unimplemented!() }
-    /// Moves the deadline of an unfinished task. [`CommandError::Ended`] otherwise.
-    pub async fn set_timeout(&self, key: &TaskKey, timeout: Option<Timeout>) -> Result<Record, CommandError> { let _ = (key, timeout); unimplemented!() }
-    /// Hands a signal to an unfinished task. [`CommandError::Ended`] otherwise.
-    pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> { let _ = (key, name, data); unimplemented!() }
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], [`CommandError::Refused`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn task(&self, key: &TaskKey) -> Result<Record, CommandError> {
+        let id = key.id;
+        let found = self.0.readers.read(move |reader| reader.task(id)).await.map_err(Refusal::Unavailable)?;
+        found.filter(|record| record.key == *key).ok_or_else(|| CommandError::NotFound(key.clone()))
+    }
+
+    /// The durable row, and what only memory knows: rung and last sign of life, where the task runs here.
+    ///
+    /// # Errors
+    /// As [`Coordinator::task`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn status(&self, key: &TaskKey) -> Result<LiveStatus, CommandError> {
+        let record = self.task(key).await?;
+        let (reply, answer) = oneshot::channel();
+        self.0.command(Status { id: key.id, reply })?;
+        // Err: it does not run here.
+        let live = answer.await.ok();
+        Ok(LiveStatus { record, rung: live.map(|(rung, _)| rung), last_sign_of_life: live.map(|(_, at)| at) })
+    }
+
+    /// Moves the deadline of an unfinished task, counted from its start; none removes it. One that is past
+    /// already fires at once. Gives back the row.
+    ///
+    /// # Errors
+    /// [`CommandError::Ended`], [`CommandError::NotFound`], [`CommandError::Refused`].
+    pub async fn set_timeout(&self, key: &TaskKey, timeout: Option<Timeout>) -> Result<Record, CommandError> {
+        let (this, key) = (self.clone(), key.clone());
+        self.errand(async move {
+            let record = this.task(&key).await?;
+            deadline::set(&this.0, record, timeout).await?;
+            this.task(&key).await
+        })
+        .await
+    }
+
+    /// Hands a signal to an unfinished task; durable when this returns. It is kept, in order, until the body
+    /// takes it, also before the body waits for it.
+    ///
+    /// # Errors
+    /// [`CommandError::SignalName`], [`CommandError::Ended`], [`CommandError::NotFound`],
+    /// [`CommandError::Refused`].
+    pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> {
+        if !is_event_name(name) {
+            return Err(CommandError::SignalName(name.to_owned()));
+        }
+        // Existence first: the id may belong to another model.
+        self.owner(key).await?;
+        let answer = self.send_signal(key.id, name.to_owned(), data).await?;
+        if answer == Answer::Stale { Err(self.ended(key).await) } else { Ok(()) }
+    }
+
+    async fn send_signal(&self, id: TaskId, name: String, data: JsonText) -> Result<Answer, Refusal> {
+        let services = Arc::clone(&self.0);
+        let (tx, rx) = oneshot::channel();
+        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at: clock::wall() };
+        let done = move |answer: Result<Answer, StoreError>| {
+            if let Ok(Answer::Signalled(signal)) = answer {
+                services.tell_coordinator(Deliver { id, signal: QueuedSignal { signal, name, data } });
+            }
+            // Err: whoever signalled has gone, which takes nothing back.
+            let _ = tx.send(answer);
+        };
+        self.0.commit(write, Reply::Call(Box::new(done)));
+        rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+    }
+
+    /// Why a command on a task that has ended was not carried out.
+    async fn ended(&self, key: &TaskKey) -> CommandError {
+        match self.task(key).await {
+            Ok(record) => CommandError::Ended(Box::new(record)),
+            Err(error) => error,
+        }
+    }
+
     /// Waits for the end of a task and gives its row.
-    pub async fn result(&self, key: &TaskKey) -> Result<Record, CommandError> { let _ = key; unimplemented!() }
-    /// Watches the events with numbers above `after`.
-    pub async fn watch(&self, key: &TaskKey, after: i64) -> Result<Watch, CommandError> { let _ = (key, after); unimplemented!() }
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`]; [`CommandError::Refused`] where the database cannot be read, or the runtime
+    /// goes down before the task ends.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn result(&self, key: &TaskKey) -> Result<Record, CommandError> {
+        // Joined before looking: an end in between is not missed.
+        let mut watcher = self.0.hub.watch(key.id);
+        loop {
+            let going_down = self.0.closing.is_cancelled();
+            let record = self.task(key).await?;
+            if record.status.is_terminal() {
+                return Ok(record);
+            }
+            if going_down {
+                return Err(Refusal::Stopped.into());
+            }
+            watcher.ended(&self.0.closing).await;
+        }
+    }
+
+    /// Watches the events with numbers above `after`: 0 for all of them.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], [`CommandError::Refused`].
+    pub async fn watch(&self, key: &TaskKey, after: i64) -> Result<Watch, CommandError> {
+        let watch = Watch::new(Arc::clone(&self.0), key.id, after.max(0));
+        self.task(key).await.map(|_| watch)
+    }
+
+    /// The number of the newest event of a task; 0 where there is none.
+    ///
+    /// # Errors
+    /// As [`Coordinator::task`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn last_event(&self, key: &TaskKey) -> Result<i64, CommandError> {
+        self.task(key).await?;
+        let id = key.id;
+        let last = self.0.readers.read(move |reader| reader.last_event(id)).await;
+        Ok(last.map_err(Refusal::Unavailable)?)
+    }
+
+    /// All events of a task so far, oldest first; of a long log the newest 10,000.
+    ///
+    /// # Errors
+    /// As [`Coordinator::task`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn events(&self, key: &TaskKey) -> Result<Vec<Arc<crate::task::Event>>, CommandError> {
+        self.task(key).await?;
+        let id = key.id;
+        let page = self.0.readers.read(move |reader| reader.events(id, 0, u32::MAX)).await;
+        Ok(page.map_err(Refusal::Unavailable)?.events)
+    }
+
     /// Whether it takes work.
-    pub fn readiness(&self) -> Readiness { unimplemented!() }
-    /// Stops everything within the budget: drains, climbs the ladder for all, writes every row. Resolves when done.
-    pub async fn shutdown(&self, budget: Duration) { let _ = budget; unimplemented!() }
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.0.health.readiness()
+    }
+
+    /// Stops everything within the budget: takes no more work, asks every task to stop, climbs the ladder, and
+    /// writes every row. Resolves when all of that is done and watchers have been told.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the shutdown goes on.
+    pub async fn shutdown(&self, budget: Duration) {
+        let services = Arc::clone(&self.0);
+        self.errand(async move { shutdown::run(&services, budget).await }).await;
+    }
+
     /// Skips the grace of a shutdown under way.
-    pub fn hurry(&self) { unimplemented!() }
+    pub fn hurry(&self) {
+        self.0.tell_coordinator(super::messages::Press::Hurry);
+    }
+
+    /// Carries something out to its end, also where nobody waits for it any more.
+    async fn errand<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let (tx, rx) = oneshot::channel();
+        self.0.pool.timers().spawn(async move {
+            let _ = tx.send(work.await);
+        });
+        match rx.await {
+            Ok(done) => done,
+            // The errands' runtime is gone: the process is going down, and nobody hears the answer.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// What a start by hand finds in a row that is not waiting to be started.
+fn already(record: &Record) -> Option<StartOutcome> {
+    if record.status.is_terminal() {
+        Some(StartOutcome::AlreadyEnded)
+    } else if record.status == crate::task::Status::Running || record.queued {
+        Some(StartOutcome::AlreadyRunning)
+    } else {
+        None
+    }
 }

@@ -1,19 +1,49 @@
 //! Layer 3b: the runtime: actors, what they send each other, and what bodies see of it. The only place that names
 //! actix actors.
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`Coordinator`] | the handle: what an application and the HTTP layer call |
+//! | `CoordinatorActor`, `roster` | who runs here; admission; routing by id |
+//! | `TaskActor` | one running task: feeds its ladder, carries out what that says |
+//! | `DbActor`, `intake` | the one writer; group commit |
+//! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
+//! | `hub`, [`Watch`] | committed events, and those who watch |
+//! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
+//! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
+mod cancel;
+mod clock;
 mod context;
+mod coordinator;
+mod db_actor;
+mod deadline;
+mod deadlines;
 mod handle;
+mod hub;
+mod intake;
+mod live;
+mod messages;
 mod model;
 mod outcome;
+mod queue;
+mod recovery;
 mod registry;
-mod runtime_stub;
+mod roster;
+mod services;
+mod shutdown;
+mod start;
+mod task_actor;
+mod watch;
 
+pub use crate::body::Cleaned;
 pub use context::{TakenSignal, TaskContext};
-pub use handle::{Coordinator, Watch};
-pub use model::{BlockingTask, Cleaned, ModelSettings, Task};
+pub use handle::Coordinator;
+pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
     CancelOptions, CommandError, LiveStatus, Notice, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest,
 };
 pub use registry::{Registry, RegistryError};
-pub use runtime_stub::{Runtime, RuntimeError, RuntimeSettings};
+pub use start::{Runtime, RuntimeError, RuntimeSettings};
+pub use watch::Watch;

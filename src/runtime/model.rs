@@ -10,19 +10,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::body::Cleaned;
 use crate::lifecycle::Limits;
 use crate::task::{TaskError, Timeout};
 
 use super::TaskContext;
-
-/// What a cleanup on cancel says when it is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleaned {
-    /// It did its work: the row's `cleanup` becomes `ok`.
-    Done,
-    /// There was nothing to do: `cleanup` stays null. What a model without a cleanup says.
-    Nothing,
-}
 
 /// How a model stops, how long it may run, and whether it runs again.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::StoreError;
-use crate::task::{Cause, JsonText, Record, Status, StoppedBy, TaskKey, Timeout, Timestamp};
+use crate::task::{Cause, JsonText, Record, StoppedBy, TaskKey, Timeout, Timestamp};
 
 /// What a start needs.
 #[derive(Debug, Clone)]
@@ -188,6 +188,8 @@ pub struct LiveStatus {
     pub record: Record,
     /// Where the task stands on the ladder, where it runs here.
     pub rung: Option<&'static str>,
+    /// When its body last gave a sign of life, where it runs here.
+    pub last_sign_of_life: Option<Timestamp>,
 }
 
 /// Whether the runtime takes work.
@@ -230,4 +232,3 @@ pub enum Notice {
     /// The runtime goes down and the task goes on elsewhere or later. Nothing follows.
     Shutdown,
 }
-

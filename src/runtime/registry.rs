@@ -1,10 +1,22 @@
-//! STUB: signatures that the runtime will carry.
+//! The task types of an application, and what the host lets their bodies reach.
+//!
+//! This is where types are erased: past it a model is its names, its settings and a way to read an input. User
+//! code that runs here (reading an input, writing a result) runs inside a panic boundary.
 
-use super::{BlockingTask, Task};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// The task types of an application, and the host's state that their bodies may reach.
-#[derive(Default)]
-pub struct Registry(());
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use crate::body::{self, Cleaned};
+use crate::task::{JsonText, Name, TaskError};
+
+use super::{BlockingTask, ModelSettings, Task, TaskContext};
+
+/// The most bytes that a result may have as JSON.
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
 /// A task type cannot be registered.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +40,186 @@ pub enum RegistryError {
     },
 }
 
+/// The task types of an application, and the host's state that their bodies may reach.
+///
+/// ```
+/// # use quell::{Registry, Task, TaskContext, TaskError};
+/// # #[derive(serde::Deserialize)] struct Report {}
+/// # impl Task for Report {
+/// #     const APP: &'static str = "shop";
+/// #     const MODEL: &'static str = "Report";
+/// #     type Output = ();
+/// #     async fn process(&self, _ctx: TaskContext) -> Result<(), TaskError> { Ok(()) }
+/// # }
+/// let registry = Registry::new().task::<Report>()?;
+/// # Ok::<(), quell::RegistryError>(())
+/// ```
+#[derive(Default)]
+pub struct Registry {
+    /// By app, then by model.
+    models: HashMap<&'static str, HashMap<&'static str, Arc<Model>>>,
+    state: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
 impl Registry {
     /// An empty one.
-    pub fn new() -> Self { Self::default() }
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Adds a task type.
-    pub fn task<T: Task>(self) -> Result<Self, RegistryError> { Ok(self) }
+    ///
+    /// # Errors
+    /// [`RegistryError::Name`] for a malformed name, [`RegistryError::Twice`] for a taken one.
+    pub fn task<T: Task>(self) -> Result<Self, RegistryError> {
+        self.add(T::APP, T::MODEL, T::settings(), Kind::Async, |text| {
+            Ok(Arc::new(AsyncTask::<T>(read(text)?)))
+        })
+    }
+
     /// Adds a blocking task type.
-    pub fn blocking<T: BlockingTask>(self) -> Result<Self, RegistryError> { Ok(self) }
-    /// State of the host that bodies reach with `ctx.state::<T>()`.
-    pub fn state<T: Send + Sync + 'static>(self, state: std::sync::Arc<T>) -> Self { let _ = state; self }
+    ///
+    /// # Errors
+    /// As [`Registry::task`].
+    pub fn blocking<T: BlockingTask>(self) -> Result<Self, RegistryError> {
+        self.add(T::APP, T::MODEL, T::settings(), Kind::Blocking, |text| {
+            Ok(Arc::new(Blocking::<T>(read(text)?)))
+        })
+    }
+
+    /// Lets bodies reach state of the host with [`TaskContext::state`]: one value for each type.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, state: Arc<T>) -> Self {
+        self.state.insert(TypeId::of::<T>(), state);
+        self
+    }
+
+    fn add(
+        mut self,
+        app: &'static str,
+        model: &'static str,
+        settings: ModelSettings,
+        kind: Kind,
+        parse: fn(&str) -> Result<Arc<dyn Runnable>, String>,
+    ) -> Result<Self, RegistryError> {
+        let names = Name::new(app).and_then(|a| Ok((a, Name::new(model)?)));
+        let (app_name, model_name) = names.map_err(|_| RegistryError::Name { app, model })?;
+        let entry = Arc::new(Model { app: app_name, name: model_name, settings, kind, parse });
+        match self.models.entry(app).or_default().insert(model, entry) {
+            None => Ok(self),
+            Some(_) => Err(RegistryError::Twice { app, model }),
+        }
+    }
+
+    pub(crate) fn model(&self, app: &str, model: &str) -> Option<&Arc<Model>> {
+        self.models.get(app)?.get(model)
+    }
+
+    pub(crate) fn find_state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.state.get(&TypeId::of::<T>()).cloned()?.downcast().ok()
+    }
+}
+
+/// What kind of body a model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A future.
+    Async,
+    /// A function that blocks.
+    Blocking,
+}
+
+/// One task type, its own type erased.
+pub(crate) struct Model {
+    pub(crate) app: Name,
+    pub(crate) name: Name,
+    pub(crate) settings: ModelSettings,
+    pub(crate) kind: Kind,
+    parse: fn(&str) -> Result<Arc<dyn Runnable>, String>,
+}
+
+impl Model {
+    /// Reads an input.
+    ///
+    /// The error is words for whoever gave the input.
+    pub(crate) fn parse(&self, input: &JsonText) -> Result<Arc<dyn Runnable>, String> {
+        body::catch(|| (self.parse)(input.as_str()))
+            .unwrap_or_else(|_| Err("the task type panicked while it read the input".to_owned()))
+    }
+
+    /// `app/model`, for messages.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}/{}", self.app, self.name)
+    }
+}
+
+/// A task's input, ready to run.
+pub(crate) trait Runnable: Send + Sync {
+    /// The body as a future.
+    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd>;
+
+    /// The body as a blocking function.
+    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd;
+
+    /// The cleanup on cancel.
+    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>>;
+}
+
+struct AsyncTask<T>(T);
+
+impl<T: Task> Runnable for AsyncTask<T> {
+    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
+        Box::pin(async move { end_of(self.0.process(ctx).await) })
+    }
+
+    fn run_blocking(&self, _ctx: &TaskContext) -> body::BodyEnd {
+        failed("Internal", "an async body was given to a blocking thread".to_owned())
+    }
+
+    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
+        Box::pin(async move { self.0.on_cancel(ctx).await })
+    }
+}
+
+struct Blocking<T>(T);
+
+impl<T: BlockingTask> Runnable for Blocking<T> {
+    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
+        Box::pin(async move { self.run_blocking(&ctx) })
+    }
+
+    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd {
+        end_of(self.0.process(ctx))
+    }
+
+    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
+        Box::pin(async move { self.0.on_cancel(ctx).await })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {
+    match result {
+        Ok(value) => match serde_json::to_string(&value) {
+            Ok(json) if json == "null" => body::BodyEnd::Returned(None),
+            Ok(json) if json.len() > MAX_RESULT_BYTES => failed(
+                "ResultTooLarge",
+                format!("the result has {} bytes as JSON, more than {MAX_RESULT_BYTES}", json.len()),
+            ),
+            Ok(json) => body::BodyEnd::Returned(Some(json)),
+            Err(error) => failed("ResultNotJson", format!("the result cannot be written as JSON: {error}")),
+        },
+        Err(error) => match error.into_failure() {
+            None => body::BodyEnd::Cancelled,
+            Some(failure) => failed(&failure.error_type, failure.message),
+        },
+    }
+}
+
+fn failed(error_type: &str, message: String) -> body::BodyEnd {
+    body::BodyEnd::Failed { error_type: error_type.to_owned(), message }
 }

@@ -1,5 +1,6 @@
 //! The boundary alone.
 
+use super::super::boundary::release;
 use super::*;
 
 #[test]

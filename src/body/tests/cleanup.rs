@@ -41,6 +41,28 @@ fn i18_a_model_without_a_cleanup_has_nothing_to_report() {
 }
 
 #[test]
+fn only_a_cleanup_that_goes_on_is_told_before_its_end() {
+    let (pool, (script, ear)) = (pool(), script());
+    script.control.mark_asked(Asked::Asked);
+    start(&pool, &script, async { BodyEnd::Cancelled });
+    ear.report();
+    assert_eq!(script.cleanings.load(Ordering::SeqCst), 0, "it ended at once");
+    let slow = || {
+        async {
+            futures_lite::future::yield_now().await;
+            futures_lite::future::yield_now().await;
+            Ok(Cleaned::Done)
+        }
+        .boxed()
+    };
+    let (script, ear) = script_with(slow);
+    script.control.mark_asked(Asked::Asked);
+    start(&pool, &script, async { BodyEnd::Cancelled });
+    ear.report();
+    assert_eq!(script.cleanings.load(Ordering::SeqCst), 1, "once, however often it is polled");
+}
+
+#[test]
 fn i18_a_cleanup_that_fails_is_reported_as_failed() {
     let report = stop_with_cleanup(Asked::Asked, || async { Err(()) }.boxed());
     assert_eq!(report, dropped(CleanupEnd::Failed));

@@ -9,6 +9,7 @@ mod cleanup;
 mod pool;
 mod stopping;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,6 +37,8 @@ struct Script {
     cleanup: Cleanup,
     children: Mutex<Vec<Task<()>>>,
     tell: SyncSender<Told>,
+    /// How often it was told that a cleanup goes on.
+    cleanings: AtomicUsize,
 }
 
 impl Attempt for Script {
@@ -49,6 +52,10 @@ impl Attempt for Script {
 
     fn take_children(&self) -> Vec<Task<()>> {
         std::mem::take(&mut *self.children.lock().unwrap())
+    }
+
+    fn cleaning(&self, _: &BodyEnd) {
+        self.cleanings.fetch_add(1, Ordering::SeqCst);
     }
 
     fn report(&self, report: Report) {
@@ -93,8 +100,13 @@ where
     C: Fn() -> BoxFuture<'static, Result<Cleaned, ()>> + Send + Sync + 'static,
 {
     let (tell, ear) = sync_channel(8);
-    let script =
-        Script { control: Control::new(), cleanup: Box::new(cleanup), children: Mutex::default(), tell };
+    let script = Script {
+        control: Control::new(),
+        cleanup: Box::new(cleanup),
+        children: Mutex::default(),
+        tell,
+        cleanings: AtomicUsize::new(0),
+    };
     (Arc::new(script), Ear(ear))
 }
 

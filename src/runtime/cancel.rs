@@ -1,0 +1,144 @@
+//! Cancelling one task, wherever it is: running here, waiting, over.
+//!
+//! A task changes place while somebody looks (it waits, begins, ends), so the row is looked at again until one
+//! guarded step takes effect. Whatever is answered is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::lifecycle::{Ask, Change, Input, Life, events_of, transition};
+use crate::store::{Answer, StoreError, Write};
+use crate::task::{Record, Status, TaskId, TaskKey};
+
+use super::messages::{Cancel, CancelAnswer, Left, Requested};
+use super::services::Services;
+use super::{CancelOptions, CommandError, Receipt, Refusal, clock};
+
+/// How long a request may take to become durable after the wait is over, before the answer is that the database
+/// is away.
+const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a task that is neither here nor elsewhere is looked for again, and how long after.
+const LOOKS: u32 = 400;
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+
+/// What came of asking a task's actor.
+pub(crate) enum Found {
+    /// The truth.
+    Receipt(Receipt),
+    /// It has ended: the row tells.
+    Ended,
+    /// It does not run here.
+    Elsewhere,
+}
+
+/// Cancels a task that runs here, by one message.
+pub(crate) async fn here(
+    services: &Services,
+    key: &TaskKey,
+    options: &CancelOptions,
+) -> Result<Found, CommandError> {
+    match services.live.get(key.id) {
+        Some(live) if live.key() == *key => ask_actor(services, key.id, options).await,
+        Some(_) => Err(CommandError::NotFound(key.clone())),
+        None => Ok(Found::Elsewhere),
+    }
+}
+
+/// Cancels a task by its row, again and again until a step takes effect.
+pub(crate) async fn anywhere(
+    services: Arc<Services>,
+    key: TaskKey,
+    options: CancelOptions,
+) -> Result<Receipt, CommandError> {
+    for _ in 0..LOOKS {
+        let record = read(&services, &key).await?;
+        let found = match record.status {
+            Status::Completed | Status::Failed | Status::Cancelled => {
+                return Ok(receipt_of(Box::new(record)));
+            }
+            Status::Pending => cancel_pending(&services, &record, &options).await?,
+            Status::Running => ask_actor(&services, key.id, &options).await?,
+        };
+        match found {
+            Found::Receipt(receipt) => return Ok(receipt),
+            Found::Ended => {}
+            // On its way from one place to the other.
+            Found::Elsewhere => tokio::time::sleep(LOOK_AFTER).await,
+        }
+    }
+    Err(Refusal::Busy.into())
+}
+
+/// What a row that has ended says to one who cancels it.
+pub(crate) fn receipt_of(record: Box<Record>) -> Receipt {
+    Receipt::NotRunning(record)
+}
+
+fn ask_of(options: &CancelOptions) -> Ask {
+    Ask::new(clock::wall(), options.cause, options.reason.as_deref(), options.by.clone())
+}
+
+async fn read(services: &Services, key: &TaskKey) -> Result<Record, CommandError> {
+    let id = key.id;
+    let found = services.readers.read(move |reader| reader.task(id)).await.map_err(Refusal::Unavailable)?;
+    found.filter(|record| record.key == *key).ok_or_else(|| CommandError::NotFound(key.clone()))
+}
+
+async fn ask_actor(services: &Services, id: TaskId, options: &CancelOptions) -> Result<Found, CommandError> {
+    let (reply, answer) = oneshot::channel();
+    services.command(Cancel { id, ask: ask_of(options), reply })?;
+    tokio::pin!(answer);
+    if let Ok(answer) = timeout(options.wait, &mut answer).await {
+        return found(answer);
+    }
+    // Still stopping. The request itself must be durable before anybody hears of it.
+    let (reply, requested) = oneshot::channel();
+    services.command(Requested { id, reply })?;
+    tokio::select! {
+        biased;
+        answer = &mut answer => found(answer),
+        answer = requested => found(answer),
+        () = tokio::time::sleep(DURABLE_WITHIN) => {
+            let error = StoreError::Unavailable("the request to stop is not written yet".to_owned());
+            Err(Refusal::Unavailable(error).into())
+        }
+    }
+}
+
+fn found(answer: Result<CancelAnswer, oneshot::error::RecvError>) -> Result<Found, CommandError> {
+    match answer.map_err(|_| Refusal::Stopped)? {
+        CancelAnswer::Receipt(receipt) => Ok(Found::Receipt(receipt)),
+        CancelAnswer::ReadRow => Ok(Found::Ended),
+        CancelAnswer::NotHere => Ok(Found::Elsewhere),
+        CancelAnswer::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Ends a row that waits: its body is never polled.
+async fn cancel_pending(
+    services: &Services,
+    record: &Record,
+    options: &CancelOptions,
+) -> Result<Found, CommandError> {
+    let Ok(change) = transition(Life::from(record), Input::Ask(ask_of(options))) else {
+        return Ok(Found::Elsewhere);
+    };
+    let at = clock::wall();
+    let events = events_of(&change, record.attempt, at);
+    let Change::Ended(ending) = change else { return Ok(Found::Elsewhere) };
+    let receipt = ending.request.as_ref().zip(ending.stopped_by).map(|(request, stopped_by)| {
+        let reason = Arc::clone(&request.reason);
+        Receipt::Cancelled { reason, cause: request.cause, stopped_by, cancelled_at: at }
+    });
+    let id = record.key.id;
+    let write = Write::End { id, epoch: record.epoch, ending, at, events };
+    if services.commit_and_wait(write).await? == Answer::Stale {
+        return Ok(Found::Elsewhere);
+    }
+    services.tell_coordinator(Left(id));
+    Ok(receipt.map_or(Found::Ended, Found::Receipt))
+}

@@ -1,0 +1,23 @@
+//! The clock: the only place that reads the system's time.
+//!
+//! Wall time goes into columns and decides what is over after a restart; monotonic time decides every deadline
+//! while the process lives, so a jump of the wall clock moves none (I-15).
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::task::Timestamp;
+
+/// Reads wall time.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) fn wall() -> Timestamp {
+    let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |m| -m),
+    };
+    Timestamp::from_micros(micros)
+}
+
+/// Reads monotonic time.
+pub(crate) fn monotonic() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,275 @@
+//! What the coordinator hears: from commands, tasks, timers, bodies and the database.
+
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+
+use crate::lifecycle::Ask;
+use crate::task::{Cause, TaskId};
+
+use super::super::messages::{
+    BodyCleaning, BodyStopped, Cancel, CancelAnswer, CommittedBatch, Deliver, Drain, Durable, Expired,
+    Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start, Status,
+    StopForShutdown, TimeoutAnswer, TimeoutRead, TimerOver, Waits,
+};
+use super::super::services::MAILBOX;
+use super::super::task_actor::TaskActor;
+use super::super::{Refusal, clock};
+use super::{CoordinatorActor, ID_BLOCK, refuse};
+
+/// How long a message waits for a place in a full mailbox.
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// How often waiting tasks are looked at besides when a place becomes free: only where the database failed.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Actor for CoordinatorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        ctx.run_interval(LOOK, |actor, _| actor.fill());
+        self.fill();
+    }
+}
+
+impl Handler<Start> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, start: Start, _: &mut Self::Context) {
+        self.services.command_taken();
+        self.start(start);
+    }
+}
+
+impl Handler<Resume> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, resume: Resume, _: &mut Self::Context) {
+        self.resume(resume);
+    }
+}
+
+impl Handler<Waits> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, Waits(id): Waits, _: &mut Self::Context) {
+        self.roster.wait(id);
+        self.fill();
+    }
+}
+
+impl Handler<NotResumed> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, NotResumed { id, again }: NotResumed, _: &mut Self::Context) {
+        self.loading = self.loading.saturating_sub(1);
+        if again {
+            // Not at once: the next tick, or the database's recovery, tries again.
+            self.roster.wait_again(id);
+        } else {
+            self.roster.ended(id);
+            self.fill();
+        }
+    }
+}
+
+impl Handler<Left> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, Left(id): Left, _: &mut Self::Context) {
+        self.roster.leave(id);
+    }
+}
+
+impl Handler<Cancel> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, cancel: Cancel, _: &mut Self::Context) {
+        self.services.command_taken();
+        let here = self.tasks.contains_key(&cancel.id);
+        if let Err(cancel) = self.route(cancel.id, cancel) {
+            let answer = if here { CancelAnswer::Refused(Refusal::Busy) } else { CancelAnswer::NotHere };
+            let _ = cancel.reply.send(answer);
+        }
+    }
+}
+
+impl Handler<Requested> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, requested: Requested, _: &mut Self::Context) {
+        self.services.command_taken();
+        if let Err(requested) = self.route(requested.id, requested) {
+            let _ = requested.reply.send(CancelAnswer::ReadRow);
+        }
+    }
+}
+
+impl Handler<SetTimeout> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, set: SetTimeout, _: &mut Self::Context) {
+        self.services.command_taken();
+        let here = self.tasks.contains_key(&set.id);
+        if let Err(set) = self.route(set.id, set) {
+            let answer = if here { TimeoutAnswer::Refused(Refusal::Busy) } else { TimeoutAnswer::NotHere };
+            let _ = set.reply.send(answer);
+        }
+    }
+}
+
+impl Handler<TimeoutRead> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, read: TimeoutRead, ctx: &mut Self::Context) {
+        self.insist(read.0, read, ctx);
+    }
+}
+
+impl Handler<Status> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, status: Status, _: &mut Self::Context) {
+        self.services.command_taken();
+        // Dropped, and so answered with nothing, where the task is not here.
+        drop(self.route(status.id, status));
+    }
+}
+
+impl Handler<Deliver> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        // Of a task that does not run, the signal waits in the database.
+        drop(self.route(deliver.id, deliver));
+    }
+}
+
+impl Handler<Expired> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, Expired(timers): Expired, _: &mut Self::Context) {
+        for (id, slot, at) in timers {
+            if self.route(id, TimerOver(slot, at)).is_err() && self.tasks.contains_key(&id) {
+                // Its mailbox is full: a little later, rather than never.
+                self.services.deadlines.set(at, id, slot);
+            }
+        }
+    }
+}
+
+impl Handler<CommittedBatch> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, CommittedBatch(batch): CommittedBatch, ctx: &mut Self::Context) {
+        for (id, tag, answer) in batch {
+            self.insist(id, Durable(tag, answer), ctx);
+        }
+    }
+}
+
+impl CoordinatorActor {
+    /// Routes what must arrive: again in a moment, where a flood of commands has filled the task's mailbox.
+    ///
+    /// Not by a message to itself: the task shares this thread and could not empty its mailbox meanwhile.
+    fn insist<M>(&self, id: TaskId, message: M, ctx: &mut Context<Self>)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        TaskActor: Handler<M>,
+    {
+        if let Err(message) = self.route(id, message)
+            && self.tasks.contains_key(&id)
+        {
+            ctx.run_later(MOMENT, move |actor, ctx| actor.insist(id, message, ctx));
+        }
+    }
+}
+
+impl Handler<BodyCleaning> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, cleaning: BodyCleaning, ctx: &mut Self::Context) {
+        self.insist(cleaning.0, cleaning, ctx);
+    }
+}
+
+impl Handler<BodyStopped> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, stopped: BodyStopped, ctx: &mut Self::Context) {
+        self.insist(stopped.0, stopped, ctx);
+    }
+}
+
+impl Handler<Finished> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, Finished { id, waits }: Finished, _: &mut Self::Context) {
+        self.tasks.remove(&id);
+        if waits {
+            self.roster.wait_again(id);
+        } else {
+            self.roster.ended(id);
+            self.fill();
+        }
+        self.end_drain_if_empty();
+    }
+}
+
+impl Handler<IdsReserved> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, IdsReserved(first): IdsReserved, _: &mut Self::Context) {
+        self.ids_asked = false;
+        match first {
+            Ok(first) => self.ids.push_back((first, first + i64::from(ID_BLOCK))),
+            Err(error) if self.ids.is_empty() => {
+                for start in std::mem::take(&mut self.parked) {
+                    refuse(start, Refusal::Unavailable(error.clone()).into());
+                }
+            }
+            Err(_) => {}
+        }
+        while !self.ids.is_empty() {
+            let Some(start) = self.parked.pop_front() else { return };
+            self.admit(start);
+        }
+        if !self.parked.is_empty() {
+            let _ = self.next_id_if_none();
+        }
+    }
+}
+
+impl Handler<Healed> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Healed, _: &mut Self::Context) {
+        self.fill();
+    }
+}
+
+impl Handler<Drain> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
+        self.roster.drain();
+        for start in std::mem::take(&mut self.parked) {
+            refuse(start, Refusal::ShuttingDown.into());
+        }
+        self.drain = Some(drain.reply);
+        let ask = Ask::new(clock::wall(), Cause::Shutdown, None, None);
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            self.insist(id, StopForShutdown(ask.clone()), ctx);
+        }
+        self.end_drain_if_empty();
+    }
+}
+
+impl Handler<Press> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, press: Press, ctx: &mut Self::Context) {
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            self.insist(id, press, ctx);
+        }
+    }
+}

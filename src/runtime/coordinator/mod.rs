@@ -1,0 +1,268 @@
+//! The `CoordinatorActor`: who runs here, and the way to them.
+//!
+//! It admits what the [`Roster`] admits, gives out ids, makes a [`TaskActor`] for each task that runs, and routes
+//! `Cancel`, timers, commits and reports to them by id. Its handlers are short: it never awaits, does no I/O and
+//! runs no user code.
+
+mod handlers;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Handler, Message};
+use tokio::sync::oneshot;
+
+use crate::store::{Answer, NewTask, Write};
+use crate::task::{TaskId, TaskKey};
+
+use super::live::{Identity, Live};
+use super::messages::{IdsReserved, Reply, Resume, Resumed, Start, Waits, new_record};
+use super::registry::{Model, Runnable};
+use super::roster::{Admission, Roster};
+use super::services::Services;
+use super::task_actor::{Origin, TaskActor};
+use super::{CommandError, Refusal, StartError, clock, queue};
+
+/// How many ids one reservation takes.
+pub(crate) const ID_BLOCK: u32 = 1_000;
+
+/// The next reservation is made when fewer ids than this are left.
+const ID_LOW: usize = 500;
+
+/// Starts that may wait for ids.
+const MAX_PARKED: usize = 10_000;
+
+/// Rows of waiting tasks that are read at once.
+const MAX_LOADING: usize = 64;
+
+/// The actor.
+pub(crate) struct CoordinatorActor {
+    services: Arc<Services>,
+    roster: Roster,
+    tasks: HashMap<TaskId, Addr<TaskActor>>,
+    ids: VecDeque<(i64, i64)>,
+    ids_asked: bool,
+    parked: VecDeque<Start>,
+    loading: usize,
+    drain: Option<oneshot::Sender<()>>,
+}
+
+impl CoordinatorActor {
+    /// With its first block of ids.
+    pub(crate) fn new(services: Arc<Services>, roster: Roster, first_id: i64) -> Self {
+        Self {
+            services,
+            roster,
+            tasks: HashMap::new(),
+            ids: VecDeque::from([(first_id, first_id + i64::from(ID_BLOCK))]),
+            ids_asked: false,
+            parked: VecDeque::new(),
+            loading: 0,
+            drain: None,
+        }
+    }
+
+    /// Sends a message to the actor of a task; gives it back where there is none.
+    fn route<M>(&self, id: TaskId, message: M) -> Result<(), M>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        TaskActor: Handler<M>,
+    {
+        let Some(task) = self.tasks.get(&id) else { return Err(message) };
+        match task.try_send(message) {
+            Ok(()) => Ok(()),
+            Err(actix::prelude::SendError::Full(message)) => Err(message),
+            Err(actix::prelude::SendError::Closed(message)) => {
+                // A task's actor stops only after it said so: this one panicked, and its task is stuck.
+                self.services.fail_for_good(&format!("the actor of task {id} is gone"));
+                Err(message)
+            }
+        }
+    }
+
+    /// Takes an id and sees that there will be more.
+    fn next_id(&mut self) -> Option<TaskId> {
+        let left: i64 = self.ids.iter().map(|(next, end)| end - next).sum();
+        if usize::try_from(left).unwrap_or(0) < ID_LOW && !self.ids_asked {
+            self.ids_asked = true;
+            let services = Arc::clone(&self.services);
+            let reply = Reply::Call(Box::new(move |answer| {
+                services.tell_coordinator(IdsReserved(answer.map(|answer| match answer {
+                    Answer::Ids(first) => first,
+                    _ => 0,
+                })));
+            }));
+            self.services.commit(Write::ReserveIds { count: ID_BLOCK }, reply);
+        }
+        let (next, end) = self.ids.front_mut()?;
+        let id = *next;
+        *next += 1;
+        if *next >= *end {
+            self.ids.pop_front();
+        }
+        TaskId::new(id)
+    }
+
+    fn start(&mut self, start: Start) {
+        if self.services.health.is_draining() {
+            return refuse(start, Refusal::ShuttingDown.into());
+        }
+        if let Err(refusal) = self.services.require_writes() {
+            return refuse(start, refusal.into());
+        }
+        // Earlier ones first: ids are given in the order of the starts.
+        if !self.parked.is_empty() || self.ids.is_empty() {
+            let _ = self.next_id_if_none();
+            if self.parked.len() >= MAX_PARKED {
+                return refuse(start, Refusal::Busy.into());
+            }
+            return self.parked.push_back(start);
+        }
+        self.admit(start);
+    }
+
+    /// Asks for ids where there are none.
+    fn next_id_if_none(&mut self) -> Option<TaskId> {
+        if self.ids.is_empty() { self.next_id() } else { None }
+    }
+
+    fn admit(&mut self, start: Start) {
+        let admission = if start.create_only { None } else { Some(self.roster.admit()) };
+        match admission {
+            Some(Admission::TooManyPending(count)) => {
+                return refuse(start, StartError::TooManyPending(count));
+            }
+            Some(Admission::Draining) => return refuse(start, Refusal::ShuttingDown.into()),
+            Some(Admission::Run | Admission::Wait) | None => {}
+        }
+        let Some(id) = self.next_id() else {
+            // `start` has seen to it that there is one.
+            return refuse(start, Refusal::Busy.into());
+        };
+        let Start { model, runnable, task, reply, .. } = start;
+        let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
+        let timeout = task.timeout.or(model.settings.timeout);
+        let (owner, input, at) = (task.owner, task.input, clock::wall());
+        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout: None, at });
+        if admission == Some(Admission::Run) {
+            self.roster.seat(id);
+            let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
+            self.run(who, model, runnable, Origin::New { task, reply });
+        } else {
+            self.create(task, admission == Some(Admission::Wait), reply);
+        }
+    }
+
+    /// Makes a row that waits: to be started, or (`queued`) for a place.
+    fn create(
+        &self,
+        task: Box<NewTask>,
+        queued: bool,
+        reply: oneshot::Sender<Result<crate::task::Record, StartError>>,
+    ) {
+        let record = new_record(&task, None, queued);
+        let services = Arc::clone(&self.services);
+        let write = Write::Create { task, queued };
+        let done = move |answer: Result<Answer, _>| {
+            if queued {
+                services.tell_coordinator(Waits(answer.is_ok().then_some(record.key.id)));
+            }
+            let _ = reply.send(answer.map(|_| record).map_err(|error| Refusal::Unavailable(error).into()));
+        };
+        self.services.commit(write, Reply::Call(Box::new(done)));
+    }
+
+    fn run(&mut self, who: Identity, model: Arc<Model>, runnable: Arc<dyn Runnable>, origin: Origin) {
+        let id = who.id;
+        let live = Live::new(who, model, runnable, Arc::clone(&self.services));
+        self.tasks.insert(id, TaskActor::new(live, origin).start());
+    }
+
+    fn resume(&mut self, resume: Resume) {
+        let Resume { record, model, runnable, timeout, reply } = resume;
+        let id = record.key.id;
+        let Some(reply) = reply else {
+            self.loading = self.loading.saturating_sub(1);
+            if self.services.health.is_draining() {
+                self.roster.ended(id);
+                return self.fill();
+            }
+            self.run_pending(record, model, runnable, timeout, None);
+            return self.fill();
+        };
+        if self.roster.knows(id) || self.tasks.contains_key(&id) {
+            let _ = reply.send(Ok(Resumed::Stale));
+            return;
+        }
+        match self.roster.admit() {
+            Admission::Run => {
+                self.roster.seat(id);
+                self.run_pending(record, model, runnable, timeout, Some(reply));
+            }
+            Admission::Wait => self.queue(id, timeout, reply),
+            Admission::Draining => {
+                let _ = reply.send(Err(Refusal::ShuttingDown.into()));
+            }
+            Admission::TooManyPending(count) => {
+                let _ = reply.send(Err(CommandError::TooManyPending(count)));
+            }
+        }
+    }
+
+    fn run_pending(
+        &mut self,
+        record: Box<crate::task::Record>,
+        model: Arc<Model>,
+        runnable: Arc<dyn Runnable>,
+        timeout: Option<crate::task::Timeout>,
+        reply: Option<oneshot::Sender<Result<Resumed, CommandError>>>,
+    ) {
+        let who = Identity {
+            id: record.key.id,
+            epoch: record.epoch + 1,
+            attempt: record.attempt,
+            owner: Arc::clone(&record.owner),
+        };
+        self.run(who, model, runnable, Origin::Pending { record, timeout, reply });
+    }
+
+    fn queue(
+        &self,
+        id: TaskId,
+        timeout: Option<crate::task::Timeout>,
+        reply: oneshot::Sender<Result<Resumed, CommandError>>,
+    ) {
+        let services = Arc::clone(&self.services);
+        let done = move |answer: Result<Answer, _>| {
+            services.tell_coordinator(Waits(matches!(answer, Ok(Answer::Applied)).then_some(id)));
+            let _ = reply.send(match answer {
+                Ok(Answer::Stale) => Ok(Resumed::Stale),
+                Ok(_) => Ok(Resumed::Started),
+                Err(error) => Err(Refusal::Unavailable(error).into()),
+            });
+        };
+        self.services.commit(Write::Queue { id, timeout, at: clock::wall() }, Reply::Call(Box::new(done)));
+    }
+
+    /// Begins waiting tasks while there are places.
+    fn fill(&mut self) {
+        while self.loading < MAX_LOADING && self.services.health.writes_work() {
+            let Some(id) = self.roster.next() else { return };
+            self.loading += 1;
+            queue::load(&self.services, id);
+        }
+    }
+
+    fn end_drain_if_empty(&mut self) {
+        if self.tasks.is_empty()
+            && let Some(reply) = self.drain.take()
+        {
+            let _ = reply.send(());
+        }
+    }
+}
+
+fn refuse(start: Start, error: StartError) {
+    // Err: whoever asked has gone.
+    let _ = start.reply.send(Err(error));
+}

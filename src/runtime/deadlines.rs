@@ -1,0 +1,149 @@
+//! One queue for all timers of tasks, on a thread of its own.
+//!
+//! Each entry is an instant, a task and which of its two timers it is; who set one removes it with the same
+//! three. Expired ones go to the coordinator in batches. A timer costs no CPU while it waits.
+//!
+//! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::task::TaskId;
+
+/// Which of a task's timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Slot {
+    /// Its total run time.
+    Deadline,
+    /// A rung of its ladder.
+    Ladder,
+}
+
+type Entry = (Instant, TaskId, Slot);
+
+#[derive(Default)]
+struct State {
+    queue: BTreeSet<Entry>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing can panic while the lock is held, and the queue is whole after every step.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The queue. Cloning shares it.
+#[derive(Clone, Default)]
+pub(crate) struct Deadlines(Arc<Shared>);
+
+impl Deadlines {
+    /// Starts the thread; `expired` gets each batch.
+    pub(crate) fn run(
+        &self,
+        expired: impl Fn(Vec<(TaskId, Slot, Instant)>) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let shared = Arc::clone(&self.0);
+        let work = move || {
+            while let Some(batch) = next_batch(&shared) {
+                expired(batch);
+            }
+        };
+        std::thread::Builder::new().name("quell-deadlines".to_owned()).spawn(work).map(drop)
+    }
+
+    /// Adds a timer.
+    pub(crate) fn set(&self, at: Instant, id: TaskId, slot: Slot) {
+        let mut state = self.0.lock();
+        let entry = (at, id, slot);
+        let is_first = state.queue.first().is_none_or(|first| entry < *first);
+        state.queue.insert(entry);
+        drop(state);
+        if is_first {
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// Removes a timer that was set so.
+    pub(crate) fn remove(&self, at: Instant, id: TaskId, slot: Slot) {
+        self.0.lock().queue.remove(&(at, id, slot));
+    }
+
+    /// Ends the thread.
+    pub(crate) fn close(&self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_one();
+    }
+}
+
+/// Waits for the next timers; none when the queue was closed.
+fn next_batch(shared: &Shared) -> Option<Vec<(TaskId, Slot, Instant)>> {
+    let mut state = shared.lock();
+    loop {
+        if state.closed {
+            return None;
+        }
+        let now = Instant::now();
+        let Some(first) = state.queue.first().copied() else {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        if first.0 <= now {
+            let mut batch = Vec::new();
+            while let Some(entry) = state.queue.first().copied().filter(|entry| entry.0 <= now) {
+                state.queue.remove(&entry);
+                batch.push((entry.1, entry.2, entry.0));
+            }
+            return Some(batch);
+        }
+        let wait = first.0.duration_since(now);
+        state = shared.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn timers_fire_in_order_and_never_early() {
+        let (tx, rx) = sync_channel(16);
+        let deadlines = Deadlines::default();
+        deadlines.run(move |batch| tx.send((Instant::now(), batch)).unwrap()).unwrap();
+        let base = Instant::now();
+        let id = |n| TaskId::new(n).unwrap();
+        deadlines.set(base + Duration::from_millis(30), id(1), Slot::Deadline);
+        deadlines.set(base + Duration::from_millis(10), id(2), Slot::Ladder);
+        deadlines.set(base + Duration::from_millis(20), id(3), Slot::Ladder);
+        deadlines.remove(base + Duration::from_millis(20), id(3), Slot::Ladder);
+        let mut fired = Vec::new();
+        while fired.len() < 2 {
+            let (now, batch) = rx.recv_timeout(LONG).unwrap();
+            assert!(batch.iter().all(|(_, _, at)| *at <= now), "a timer fired early");
+            fired.extend(batch.into_iter().map(|(id, slot, _)| (id.get(), slot)));
+        }
+        assert_eq!(fired, [(2, Slot::Ladder), (1, Slot::Deadline)]);
+    }
+
+    #[test]
+    fn a_closed_queue_ends_its_thread() {
+        let (tx, rx) = sync_channel::<()>(1);
+        let deadlines = Deadlines::default();
+        deadlines.run(move |_| drop(tx.clone())).unwrap();
+        deadlines.close();
+        // The sender goes with the thread.
+        assert!(rx.recv_timeout(LONG).is_err());
+    }
+}

@@ -1,0 +1,183 @@
+//! What waits for the database, and in which order it goes. Pure.
+//!
+//! Invariants: the writes of one task keep their order, so a change of a row takes the events that its body sent
+//! before along; changes of rows go before other tasks' events; events of many tasks take turns, so that a flood
+//! of one delays nobody. It holds what came in: the bounds are where writes are made.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::store::Write;
+use crate::task::TaskId;
+
+/// The most changes of rows, and the most events of bodies, in one group.
+pub(crate) const GROUP: usize = 256;
+
+/// A write and who is to be told.
+pub(crate) struct Op<R> {
+    pub(crate) write: Write,
+    pub(crate) reply: R,
+}
+
+/// The queue in front of the writer.
+pub(crate) struct Intake<R> {
+    changes: VecDeque<Op<R>>,
+    events: HashMap<TaskId, VecDeque<Op<R>>>,
+    /// Tasks with events, each once: whose turn it is.
+    turns: VecDeque<TaskId>,
+}
+
+impl<R> Intake<R> {
+    pub(crate) fn new() -> Self {
+        Self { changes: VecDeque::new(), events: HashMap::new(), turns: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, op: Op<R>) {
+        if let Write::Event { id, .. } = op.write {
+            let queue = self.events.entry(id).or_default();
+            if queue.is_empty() {
+                self.turns.push_back(id);
+            }
+            queue.push_back(op);
+        } else {
+            self.changes.push_back(op);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.turns.is_empty()
+    }
+
+    /// Whether a group is full already.
+    pub(crate) fn is_full(&self) -> bool {
+        self.changes.len() >= GROUP
+    }
+
+    /// Takes the next group.
+    pub(crate) fn next_group(&mut self) -> Vec<Op<R>> {
+        let mut group = Vec::with_capacity(self.changes.len().min(GROUP));
+        let mut events = 0;
+        for _ in 0..GROUP {
+            let Some(change) = self.changes.pop_front() else { break };
+            if let Some(own) = change.write.task().and_then(|id| self.events.remove(&id)) {
+                // Its turn stays in the list, and finds nothing.
+                events += own.len();
+                group.extend(own);
+            }
+            group.push(change);
+        }
+        while events < GROUP {
+            let Some(id) = self.turns.pop_front() else { break };
+            let Some(queue) = self.events.get_mut(&id) else { continue };
+            if let Some(op) = queue.pop_front() {
+                group.push(op);
+                events += 1;
+            }
+            if queue.is_empty() {
+                self.events.remove(&id);
+            } else {
+                self.turns.push_back(id);
+            }
+        }
+        group
+    }
+
+    /// Puts back what could not be written, in front of everything that came since.
+    pub(crate) fn put_back(&mut self, group: Vec<Op<R>>) {
+        let later = std::mem::replace(self, Self::new());
+        for op in group {
+            self.push(op);
+        }
+        for op in later.drain() {
+            self.push(op);
+        }
+    }
+
+    fn drain(mut self) -> Vec<Op<R>> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            all.extend(self.next_group());
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{NewEvent, Timestamp};
+
+    const NOW: Timestamp = Timestamp::from_micros(0);
+
+    fn id(number: i64) -> TaskId {
+        TaskId::new(number).unwrap()
+    }
+
+    fn event(task: i64, label: &'static str) -> Op<&'static str> {
+        let event = NewEvent::new("x", &(), NOW).unwrap();
+        Op { write: Write::Event { id: id(task), epoch: 1, event }, reply: label }
+    }
+
+    fn change(task: i64, label: &'static str) -> Op<&'static str> {
+        let write = Write::Requeue { id: id(task), epoch: 1, counts: false, at: NOW };
+        Op { write, reply: label }
+    }
+
+    fn labels(group: &[Op<&'static str>]) -> Vec<&'static str> {
+        group.iter().map(|op| op.reply).collect()
+    }
+
+    #[test]
+    fn a_change_takes_the_events_of_its_task_along_and_passes_those_of_others() {
+        let mut intake = Intake::new();
+        for op in [event(1, "1a"), event(2, "2a"), event(2, "2b"), change(2, "2 ends")] {
+            intake.push(op);
+        }
+        assert_eq!(labels(&intake.next_group()), ["2a", "2b", "2 ends", "1a"]);
+        assert!(intake.is_empty());
+    }
+
+    #[test]
+    fn events_of_many_tasks_take_turns() {
+        let mut intake = Intake::new();
+        for op in [event(1, "1a"), event(1, "1b"), event(1, "1c"), event(2, "2a")] {
+            intake.push(op);
+        }
+        assert_eq!(labels(&intake.next_group()), ["1a", "2a", "1b", "1c"]);
+    }
+
+    #[test]
+    fn a_flood_fills_a_group_and_no_more() {
+        let mut intake = Intake::new();
+        for _ in 0..GROUP + 5 {
+            intake.push(event(1, "flood"));
+        }
+        assert_eq!(intake.next_group().len(), GROUP);
+        intake.push(change(2, "quick"));
+        assert_eq!(labels(&intake.next_group()).first(), Some(&"quick"));
+        assert!(intake.is_empty());
+        assert!(intake.next_group().is_empty());
+    }
+
+    #[test]
+    fn what_was_put_back_goes_first() {
+        let mut intake = Intake::new();
+        for op in [event(1, "1a"), change(1, "1 ends")] {
+            intake.push(op);
+        }
+        let group = intake.next_group();
+        intake.push(event(2, "2a"));
+        intake.push(change(3, "3 ends"));
+        intake.put_back(group);
+        assert_eq!(labels(&intake.next_group()), ["1a", "1 ends", "3 ends", "2a"]);
+    }
+
+    #[test]
+    fn events_sent_after_a_change_follow_it() {
+        let mut intake = Intake::new();
+        intake.push(event(1, "before"));
+        intake.push(change(1, "asked"));
+        assert_eq!(labels(&intake.next_group()), ["before", "asked"]);
+        intake.push(event(1, "after"));
+        assert_eq!(labels(&intake.next_group()), ["after"]);
+    }
+}

@@ -1,0 +1,304 @@
+//! What a running task's actor and its body share: the word by which the body is stopped, the signals that came
+//! for it, the window of its events. Small: there may be 100,000 of them; what few tasks need is made when first
+//! used.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use async_executor::Task;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{self, Asked, Attempt, BodyEnd, Cleaned, Control, Report};
+use crate::lifecycle::{self, AskedHow, CleanupState};
+use crate::store::QueuedSignal;
+use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, TaskId, TaskKey, Timestamp};
+
+use super::messages::{BodyCleaning, BodyStopped};
+use super::registry::{Kind, Model, Runnable};
+use super::services::Services;
+use super::{TaskContext, clock};
+
+/// Events of one task that may wait for the disk.
+const WINDOW: usize = 256;
+
+/// The most bytes of an error's or panic's text that a row keeps.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+
+/// The shared part.
+pub(crate) struct Live {
+    pub(crate) id: TaskId,
+    pub(crate) epoch: i64,
+    pub(crate) attempt: u32,
+    pub(crate) owner: Arc<str>,
+    pub(crate) model: Arc<Model>,
+    pub(crate) services: Arc<Services>,
+    runnable: Arc<dyn Runnable>,
+    itself: Weak<Self>,
+    control: Control,
+    /// When the body last gave a sign of life, in microseconds of wall time.
+    sign: AtomicI64,
+    told: OnceLock<Box<TaskCancelled>>,
+    token: OnceLock<CancellationToken>,
+    extras: OnceLock<Box<Extras>>,
+}
+
+/// What only some bodies need.
+pub(crate) struct Extras {
+    /// Room for events that wait for the disk.
+    pub(crate) window: Arc<Semaphore>,
+    /// A signal has come.
+    pub(crate) arrived: Notify,
+    signals: Mutex<VecDeque<QueuedSignal>>,
+    children: Mutex<Vec<Task<()>>>,
+}
+
+/// Who a live task is.
+pub(crate) struct Identity {
+    pub(crate) id: TaskId,
+    pub(crate) epoch: i64,
+    pub(crate) attempt: u32,
+    pub(crate) owner: Arc<str>,
+}
+
+impl Live {
+    pub(crate) fn new(
+        who: Identity,
+        model: Arc<Model>,
+        runnable: Arc<dyn Runnable>,
+        services: Arc<Services>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            id: who.id,
+            epoch: who.epoch,
+            attempt: who.attempt,
+            owner: who.owner,
+            model,
+            services,
+            runnable,
+            itself: Weak::clone(itself),
+            control: Control::new(),
+            sign: AtomicI64::new(clock::wall().as_micros()),
+            told: OnceLock::new(),
+            token: OnceLock::new(),
+            extras: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn key(&self) -> TaskKey {
+        TaskKey { app: self.model.app.clone(), model: self.model.name.clone(), id: self.id }
+    }
+
+    /// The body gives a sign of life.
+    pub(crate) fn stamp(&self, at: Timestamp) {
+        self.sign.store(at.as_micros(), Ordering::Relaxed);
+    }
+
+    /// When it last did.
+    pub(crate) fn last_sign(&self) -> Timestamp {
+        Timestamp::from_micros(self.sign.load(Ordering::Relaxed))
+    }
+
+    /// Gives the body to the pool.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        let ctx = TaskContext::new(Arc::clone(self));
+        let runnable = Arc::clone(&self.runnable);
+        match self.model.kind {
+            Kind::Async => {
+                self.services.pool.spawn(body::run(Arc::clone(self), move || runnable.run(ctx)));
+            }
+            Kind::Blocking => {
+                body::run_blocking(
+                    Arc::clone(self),
+                    move || runnable.run_blocking(&ctx),
+                    &self.services.pool,
+                );
+            }
+        }
+    }
+
+    /// Rung 1: tells the body that it is asked to stop.
+    pub(crate) fn tell(&self, request: &CancelRequest, how: AskedHow) {
+        // The words before the flag: whoever sees the flag finds them. The first telling stays.
+        let words = TaskCancelled { cause: request.cause, reason: Arc::clone(&request.reason) };
+        let _ = self.told.set(Box::new(words));
+        self.control.mark_asked(match how {
+            AskedHow::ToEnd => Asked::Asked,
+            AskedHow::ToRunAgain => Asked::AskedWithoutCleanup,
+        });
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
+    }
+
+    /// Whether the body was asked to stop, and with which words.
+    pub(crate) fn told(&self) -> Option<&TaskCancelled> {
+        if self.control.asked() == Asked::NotAsked { None } else { self.told.get().map(|told| &**told) }
+    }
+
+    /// A token that fires when the body is asked to stop.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        let token = self.token.get_or_init(CancellationToken::new);
+        // `tell` raises the flag and then looks for the token; here it is the other way round: one of the two
+        // sees the other.
+        if self.control.asked() != Asked::NotAsked {
+            token.cancel();
+        }
+        token
+    }
+
+    pub(crate) fn extras(&self) -> &Extras {
+        self.extras.get_or_init(|| {
+            Box::new(Extras {
+                window: Arc::new(Semaphore::new(WINDOW)),
+                arrived: Notify::new(),
+                signals: Mutex::default(),
+                children: Mutex::default(),
+            })
+        })
+    }
+
+    /// Rung 3.
+    pub(crate) fn stop(&self) {
+        self.control.request_stop();
+    }
+
+    /// Ends the cleanup at its next await.
+    pub(crate) fn stop_cleanup(&self) {
+        self.control.stop_cleanup();
+    }
+
+    /// Rung 5: writes the body off, unless it has stopped.
+    pub(crate) fn abandon(&self) -> lifecycle::Probe {
+        match self.control.abandon() {
+            body::Probe::Abandoned => {
+                // They would run on until the body comes back.
+                drop(self.take_children());
+                lifecycle::Probe::Abandoned
+            }
+            body::Probe::Cleaning(end) => lifecycle::Probe::Cleaning(end_of(end)),
+            body::Probe::Done => lifecycle::Probe::Done,
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.control.is_abandoned()
+    }
+
+    /// Runs the cleanup alone, for a body that had ended before it was asked.
+    pub(crate) fn begin_cleanup(self: &Arc<Self>) {
+        // The end is kept by the ladder; this one is only carried through.
+        self.services.pool.spawn(body::run_cleanup(Arc::clone(self), BodyEnd::Cancelled));
+    }
+}
+
+impl Extras {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<QueuedSignal>> {
+        // No step can leave the queue broken.
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A signal has come: kept in the order of their numbers, each once.
+    pub(crate) fn deliver(&self, signal: QueuedSignal) {
+        let mut queue = self.queue();
+        if let Err(place) = queue.binary_search_by_key(&signal.signal, |waiting| waiting.signal) {
+            queue.insert(place, signal);
+        }
+        drop(queue);
+        self.arrived.notify_waiters();
+    }
+
+    /// Takes the oldest signal of that name.
+    pub(crate) fn take(&self, name: &str) -> Option<QueuedSignal> {
+        let mut queue = self.queue();
+        let place = queue.iter().position(|signal| signal.name == name)?;
+        queue.remove(place)
+    }
+
+    /// Keeps a task that the body spawned.
+    pub(crate) fn adopt(&self, child: Task<()>) {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        children.retain(|child| !child.is_finished());
+        children.push(child);
+    }
+}
+
+impl Attempt for Live {
+    fn control(&self) -> &Control {
+        &self.control
+    }
+
+    fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>> {
+        let Some(itself) = self.itself.upgrade() else {
+            // Whoever runs the attempt holds it: this is not reached.
+            return async { Ok(Cleaned::Nothing) }.boxed();
+        };
+        let cleanup = Arc::clone(&self.runnable).clean_up(TaskContext::new(itself));
+        let key = self.key();
+        cleanup
+            .map(move |result| {
+                result.map_err(|error| tracing::warn!(task = %key, %error, "the cleanup failed"))
+            })
+            .boxed()
+    }
+
+    fn take_children(&self) -> Vec<Task<()>> {
+        let Some(extras) = self.extras.get() else { return Vec::new() };
+        std::mem::take(&mut *extras.children.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn cleaning(&self, end: &BodyEnd) {
+        self.services.tell_coordinator(BodyCleaning(self.id, end_of(end.clone())));
+    }
+
+    fn report(&self, report: Report) {
+        self.services.tell_coordinator(BodyStopped(self.id, report));
+    }
+
+    fn returned_late(&self) {
+        tracing::info!(task = %self.key(), "an abandoned body has come back");
+    }
+}
+
+/// A body's end, in the words of the life cycle.
+pub(crate) fn end_of(end: BodyEnd) -> lifecycle::BodyEnd {
+    match end {
+        BodyEnd::Returned(json) => lifecycle::BodyEnd::Returned(json.map(|json| JsonText::trusted(&json))),
+        BodyEnd::Failed { error_type, message } => failed(clip(error_type), message),
+        BodyEnd::Panicked { message } => failed("panic".to_owned(), message),
+        BodyEnd::Cancelled => lifecycle::BodyEnd::Cancelled,
+        BodyEnd::Dropped => lifecycle::BodyEnd::Dropped,
+    }
+}
+
+fn failed(error_type: String, message: String) -> lifecycle::BodyEnd {
+    lifecycle::BodyEnd::Failed(Failure { error_type, message: clip(message) })
+}
+
+/// Bounds a text that a body chose, and takes out what no database keeps.
+fn clip(mut text: String) -> String {
+    if text.len() > MAX_MESSAGE_BYTES {
+        let mut end = MAX_MESSAGE_BYTES;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// What became of the cleanup, in the words of the life cycle.
+pub(crate) fn cleanup_of(cleanup: body::CleanupEnd) -> CleanupState {
+    match cleanup {
+        body::CleanupEnd::NotRun => CleanupState::NotRun,
+        body::CleanupEnd::Nothing => CleanupState::Nothing,
+        body::CleanupEnd::Ok => CleanupState::Ran(Cleanup::Done),
+        body::CleanupEnd::Failed => CleanupState::Ran(Cleanup::Failed),
+        body::CleanupEnd::Panicked => CleanupState::Ran(Cleanup::Panicked),
+        body::CleanupEnd::TimedOut => CleanupState::Ran(Cleanup::TimedOut),
+    }
+}

@@ -1,0 +1,64 @@
+//! After a crash: every task that was running under a dead process is settled before anything else happens.
+//!
+//! Runs at the start, with the store for itself. What becomes of a row is the life cycle's decision; here it is
+//! only carried out, in groups.
+
+use crate::lifecycle::{Change, Input, Life, events_of, transition};
+use crate::store::{Reader, Store, StoreError, Write};
+use crate::task::{Record, TaskId};
+
+use super::clock;
+use super::registry::Registry;
+
+/// Rows of one page, and so of one group.
+const PAGE: u32 = 512;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Tasks that were settled.
+    pub(crate) settled: usize,
+    /// Tasks that wait for a place, oldest first.
+    pub(crate) waiting: Vec<TaskId>,
+}
+
+/// Settles every row that says `running`, and finds those that wait.
+pub(crate) fn recover(
+    store: &mut dyn Store,
+    reader: &mut dyn Reader,
+    registry: &Registry,
+) -> Result<Recovered, StoreError> {
+    let mut recovered = Recovered::default();
+    let mut after = 0;
+    loop {
+        let page = reader.running(after, PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = last.key.id.get();
+        let writes: Vec<Write> = page.iter().filter_map(|record| settle(record, registry)).collect();
+        recovered.settled += writes.len();
+        store.commit(&writes)?;
+    }
+    after = 0;
+    loop {
+        let page = reader.queued(after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(recovered) };
+        after = last.key.id.get();
+        recovered.waiting.extend(page.iter().map(|record| record.key.id));
+    }
+}
+
+/// The write that settles one row.
+fn settle(record: &Record, registry: &Registry) -> Option<Write> {
+    let model = registry.model(record.key.app.as_str(), record.key.model.as_str());
+    let again = model.is_some_and(|model| record.attempt < model.settings.attempts);
+    let change = transition(Life::from(record), Input::Lose { again }).ok()?;
+    let at = clock::wall();
+    let events = events_of(&change, record.attempt, at);
+    let (id, epoch) = (record.key.id, record.epoch);
+    tracing::info!(task = %record.key, again, "a task of a dead process is settled");
+    match change {
+        Change::Ended(ending) => Some(Write::End { id, epoch, ending, at, events }),
+        Change::Requeued { counts } => Some(Write::Requeue { id, epoch, counts, at }),
+        Change::Queued | Change::Begun | Change::Asked(_) | Change::AlreadyAsked => None,
+    }
+}

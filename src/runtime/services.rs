@@ -1,0 +1,255 @@
+//! What every part of the runtime reaches: the actors' addresses, the pool, the hub, the readers, the state of
+//! health. One block, shared by all; it decides nothing.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use actix::{Addr, Message};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::Pool;
+use crate::store::{Readers, StoreError, Write};
+use crate::task::TaskId;
+
+use super::coordinator::CoordinatorActor;
+use super::db_actor::DbActor;
+use super::deadlines::Deadlines;
+use super::hub::Hub;
+use super::live::Live;
+use super::messages::{Commit, Reply};
+use super::registry::Registry;
+use super::{Readiness, Refusal};
+
+/// The mailboxes of the two central actors hold this many messages. What fills them is bounded where it is made:
+/// commands by [`MAX_COMMANDS`], everything else by the number of tasks and the windows of their events; so the
+/// bound is never met, and meeting it ends the process rather than losing a message.
+pub(crate) const MAILBOX: usize = 4_000_000;
+
+/// Commands from outside that may wait at once.
+const MAX_COMMANDS: usize = 50_000;
+
+/// Kilobytes of events that may wait for the disk at once, over all tasks.
+const EVENT_KIB: usize = 64 * 1024;
+
+/// Whether the runtime takes work, readable from everywhere.
+#[derive(Debug)]
+pub(crate) struct Health {
+    writes_fail: AtomicBool,
+    phase: AtomicU8,
+}
+
+impl Health {
+    const RECOVERING: u8 = 0;
+    const READY: u8 = 1;
+    const DRAINING: u8 = 2;
+
+    fn new() -> Self {
+        Self { writes_fail: AtomicBool::new(false), phase: AtomicU8::new(Self::RECOVERING) }
+    }
+
+    pub(crate) fn writes_work(&self) -> bool {
+        !self.writes_fail.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_writes_work(&self, work: bool) {
+        self.writes_fail.store(!work, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_ready(&self) {
+        // Not over a drain that has begun meanwhile.
+        let _ =
+            self.phase.compare_exchange(Self::RECOVERING, Self::READY, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_draining(&self) {
+        self.phase.store(Self::DRAINING, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == Self::DRAINING
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        match self.phase.load(Ordering::SeqCst) {
+            Self::RECOVERING => Readiness::Recovering,
+            Self::DRAINING => Readiness::Draining,
+            _ if self.writes_work() => Readiness::Ready,
+            _ => Readiness::NoDatabase,
+        }
+    }
+}
+
+/// Tasks that run here, by id, in shards: the owner of a task is read here without asking anybody.
+pub(crate) struct LiveIndex([RwLock<HashMap<TaskId, Arc<Live>>>; 16]);
+
+impl LiveIndex {
+    fn new() -> Self {
+        Self(std::array::from_fn(|_| RwLock::default()))
+    }
+
+    fn shard(&self, id: TaskId) -> Option<&RwLock<HashMap<TaskId, Arc<Live>>>> {
+        self.0.get(usize::try_from(id.get() % 16).unwrap_or(0))
+    }
+
+    pub(crate) fn insert(&self, live: &Arc<Live>) {
+        if let Some(shard) = self.shard(live.id) {
+            shard.write().unwrap_or_else(PoisonError::into_inner).insert(live.id, Arc::clone(live));
+        }
+    }
+
+    pub(crate) fn remove(&self, id: TaskId) {
+        if let Some(shard) = self.shard(id) {
+            shard.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        }
+    }
+
+    pub(crate) fn get(&self, id: TaskId) -> Option<Arc<Live>> {
+        self.shard(id)?.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+}
+
+/// What is called when a part of the runtime failed for good: it ends the process.
+pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The block.
+pub(crate) struct Services {
+    pub(crate) node: Arc<str>,
+    pub(crate) registry: Registry,
+    pub(crate) pool: Pool,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) readers: Readers,
+    pub(crate) health: Health,
+    pub(crate) live: LiveIndex,
+    /// Room for events that wait for the disk, in KiB.
+    pub(crate) event_room: Arc<Semaphore>,
+    /// Fires when every row is written and watchers are to be told that nothing follows.
+    pub(crate) closing: CancellationToken,
+    /// The shutdown, carried out once.
+    pub(crate) shutdown: tokio::sync::OnceCell<()>,
+    coordinator: OnceLock<Addr<CoordinatorActor>>,
+    db: OnceLock<Addr<DbActor>>,
+    commands: AtomicUsize,
+    on_failure: OnFailure,
+}
+
+impl Services {
+    pub(crate) fn new(
+        node: Arc<str>,
+        registry: Registry,
+        pool: Pool,
+        readers: Readers,
+        on_failure: OnFailure,
+    ) -> Self {
+        Self {
+            node,
+            registry,
+            pool,
+            deadlines: Deadlines::default(),
+            hub: Arc::default(),
+            readers,
+            health: Health::new(),
+            live: LiveIndex::new(),
+            event_room: Arc::new(Semaphore::new(EVENT_KIB)),
+            closing: CancellationToken::new(),
+            shutdown: tokio::sync::OnceCell::new(),
+            coordinator: OnceLock::new(),
+            db: OnceLock::new(),
+            commands: AtomicUsize::new(0),
+            on_failure,
+        }
+    }
+
+    /// Joins the actors, once, at the start.
+    pub(crate) fn connect(&self, coordinator: Addr<CoordinatorActor>, db: Addr<DbActor>) {
+        // Err: connected twice, which nobody does.
+        let _ = self.coordinator.set(coordinator);
+        let _ = self.db.set(db);
+    }
+
+    /// Whether both central actors live.
+    pub(crate) fn actors_live(&self) -> bool {
+        self.coordinator.get().is_some_and(Addr::connected) && self.db.get().is_some_and(Addr::connected)
+    }
+
+    /// A message from within: it must arrive.
+    pub(crate) fn tell_coordinator<M>(&self, message: M)
+    where
+        M: Message<Result = ()> + Send + 'static,
+        CoordinatorActor: actix::Handler<M>,
+    {
+        let sent = self.coordinator.get().is_some_and(|addr| addr.try_send(message).is_ok());
+        if !sent && !self.closing.is_cancelled() {
+            self.fail_for_good("the coordinator is gone");
+        }
+    }
+
+    /// A command from outside: refused where too many wait.
+    pub(crate) fn command<M>(&self, message: M) -> Result<(), Refusal>
+    where
+        M: Message<Result = ()> + Send + 'static,
+        CoordinatorActor: actix::Handler<M>,
+    {
+        if self.commands.fetch_add(1, Ordering::SeqCst) >= MAX_COMMANDS {
+            self.commands.fetch_sub(1, Ordering::SeqCst);
+            return Err(Refusal::Busy);
+        }
+        if self.coordinator.get().is_some_and(|addr| addr.try_send(message).is_ok()) {
+            Ok(())
+        } else {
+            self.command_taken();
+            Err(Refusal::Stopped)
+        }
+    }
+
+    /// The coordinator has taken a command out of its mailbox.
+    pub(crate) fn command_taken(&self) {
+        self.commands.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A write: it must arrive, or its reply tells that it did not.
+    pub(crate) fn commit(&self, write: Write, reply: Reply) {
+        let sent = self.db.get().is_some_and(|addr| addr.try_send(Commit { write, reply }).is_ok());
+        if !sent && !self.closing.is_cancelled() {
+            self.fail_for_good("the database writer is gone");
+        }
+    }
+
+    /// A write with its answer; [`Refusal::Stopped`] where the runtime is gone.
+    pub(crate) async fn commit_and_wait(&self, write: Write) -> Result<crate::store::Answer, Refusal> {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        self.commit(
+            write,
+            Reply::Call(Box::new(move |answer| {
+                // Err: whoever asked has gone; the write is done all the same.
+                let _ = tx.send(answer);
+            })),
+        );
+        rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+    }
+
+    /// Waits until everything that was sent before is durable.
+    pub(crate) async fn flush(&self) {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        if self.db.get().is_some_and(|addr| addr.try_send(super::messages::Flush(tx)).is_ok()) {
+            // Err: the writer is gone, and nothing waits for it.
+            let _ = rx.await;
+        }
+    }
+
+    /// Ends the process: live bodies cannot be rebuilt from a database, recovery does the rest.
+    pub(crate) fn fail_for_good(&self, reason: &str) {
+        (self.on_failure)(reason);
+    }
+
+    /// Refuses what would have to be written while writes fail.
+    pub(crate) fn require_writes(&self) -> Result<(), Refusal> {
+        if self.health.writes_work() {
+            Ok(())
+        } else {
+            Err(Refusal::Unavailable(StoreError::Unavailable("earlier writes still fail".to_owned())))
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Starting the runtime: open the database, settle what an earlier process left, start the actors.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Arbiter};
+
+use crate::body::{Pool, PoolSettings};
+use crate::store::{
+    Answer, OpenError, Readers, SqliteDatabase, SqliteOptions, Store, StoreError, Synchronous, Write,
+};
+
+use super::coordinator::{CoordinatorActor, ID_BLOCK};
+use super::db_actor::DbActor;
+use super::messages::Expired;
+use super::recovery::{Recovered, recover};
+use super::roster::Roster;
+use super::services::{OnFailure, Services};
+use super::{Coordinator, Registry};
+
+/// How often the two central actors are looked after.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Settings of a runtime; all have defaults.
+#[derive(Clone)]
+pub struct RuntimeSettings {
+    /// How many tasks run at once; the rest waits as `pending`.
+    pub max_running: usize,
+    /// How many tasks may wait for room.
+    pub max_pending: usize,
+    /// Threads that poll async bodies; 0 is one for each core.
+    pub body_threads: usize,
+    /// Blocking bodies at once.
+    pub max_blocking: usize,
+    /// Newest events that are kept of each task.
+    pub keep_events: i64,
+    /// `synchronous=NORMAL` instead of FULL: acknowledged writes may be lost when the power fails.
+    pub synchronous_normal: bool,
+    /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
+    /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
+    pub on_failure: OnFailure,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self {
+            max_running: 100_000,
+            max_pending: 100_000,
+            body_threads: 0,
+            max_blocking: 512,
+            keep_events: 10_000,
+            synchronous_normal: false,
+            on_failure: Arc::new(end_process),
+        }
+    }
+}
+
+impl fmt::Debug for RuntimeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeSettings")
+            .field("max_running", &self.max_running)
+            .field("max_pending", &self.max_pending)
+            .field("body_threads", &self.body_threads)
+            .field("max_blocking", &self.max_blocking)
+            .field("keep_events", &self.keep_events)
+            .field("synchronous_normal", &self.synchronous_normal)
+            .finish_non_exhaustive()
+    }
+}
+
+fn end_process(reason: &str) {
+    tracing::error!(reason, "quell failed for good: the process ends, and the next start settles its tasks");
+    std::process::exit(70)
+}
+
+/// Why a runtime did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// The database was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database was opened, but the tasks of an earlier process could not be settled.
+    #[error("cannot settle the tasks of an earlier process: {0}")]
+    Recover(#[from] StoreError),
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// There is no actix `System` here.
+    #[error("quell runs inside an actix System: start it in #[actix_web::main] or System::new().block_on(…)")]
+    NoSystem,
+}
+
+/// Starts runtimes; a running one is reached by its [`Coordinator`].
+#[derive(Debug)]
+pub struct Runtime;
+
+impl Runtime {
+    /// Opens the database (`sqlite://path`; the file is made if missing), settles every task that an earlier
+    /// process left running, and starts the actors.
+    ///
+    /// Call it inside an actix `System`, once for each database file.
+    ///
+    /// # Errors
+    /// [`RuntimeError`]; a database that is refused is left as it was.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), quell::RuntimeError> {
+    /// use quell::{Registry, Runtime, RuntimeSettings};
+    /// let coordinator = Runtime::start("sqlite://tasks.db", Registry::new(), RuntimeSettings::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn start(
+        database_url: &str,
+        registry: Registry,
+        settings: RuntimeSettings,
+    ) -> Result<Coordinator, RuntimeError> {
+        if actix::System::try_current().is_none() {
+            return Err(RuntimeError::NoSystem);
+        }
+        let url = database_url.to_owned();
+        let options = SqliteOptions {
+            synchronous: if settings.synchronous_normal { Synchronous::Normal } else { Synchronous::Full },
+            keep_events: settings.keep_events,
+        };
+        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry));
+        let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
+        connect(opened, settings)
+    }
+}
+
+/// A database whose past is settled.
+struct Opened {
+    database: SqliteDatabase,
+    store: Box<dyn Store>,
+    registry: Registry,
+    recovered: Recovered,
+    first_id: i64,
+}
+
+fn open(url: &str, options: SqliteOptions, registry: Registry) -> Result<Opened, RuntimeError> {
+    let path = crate::store::parse_url(url)?;
+    let database = SqliteDatabase::open(&path, options)?;
+    let mut store: Box<dyn Store> = Box::new(database.writer()?);
+    let mut reader = database.reader()?;
+    let recovered = recover(&mut *store, &mut reader, &registry)?;
+    let reserved = store.commit(&[Write::ReserveIds { count: ID_BLOCK }])?;
+    let first_id = match reserved.answers.first() {
+        Some(Answer::Ids(first)) => *first,
+        _ => return Err(StoreError::Refused("ids were not reserved".to_owned()).into()),
+    };
+    Ok(Opened { database, store, registry, recovered, first_id })
+}
+
+fn connect(opened: Opened, settings: RuntimeSettings) -> Result<Coordinator, RuntimeError> {
+    let Opened { database, store, registry, recovered, first_id } = opened;
+    let defaults = PoolSettings::default();
+    let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
+    let pool = Pool::new(PoolSettings { threads, blocking_limit: settings.max_blocking.max(1) })?;
+    let node = database.node_name();
+    let readers = Readers::start([database.reader()?, database.reader()?])?;
+    let services = Arc::new(Services::new(node, registry, pool, readers, settings.on_failure));
+
+    let mut roster = Roster::new(settings.max_running, settings.max_pending);
+    let (settled, waiting) = (recovered.settled, recovered.waiting.len());
+    recovered.waiting.into_iter().for_each(|id| roster.wait_again(id));
+
+    let (db_services, coordinator_services) = (Arc::clone(&services), Arc::clone(&services));
+    let db = DbActor::start_in_arbiter(&Arbiter::new().handle(), move |_| DbActor::new(store, db_services));
+    let coordinator = CoordinatorActor::start_in_arbiter(&Arbiter::new().handle(), move |_| {
+        CoordinatorActor::new(coordinator_services, roster, first_id)
+    });
+    services.connect(coordinator, db);
+
+    let expired = Arc::downgrade(&services);
+    services.deadlines.run(move |batch| {
+        if let Some(services) = expired.upgrade() {
+            services.tell_coordinator(Expired(batch));
+        }
+    })?;
+    look_after(&services);
+    services.health.set_ready();
+    tracing::info!(node = %services.node, settled, waiting, "the runtime is ready");
+    Ok(Coordinator::new(services))
+}
+
+/// Ends the process where a central actor panicked: nobody would notice otherwise, and every task would hang.
+fn look_after(services: &Arc<Services>) {
+    let watched = Arc::downgrade(services);
+    services.pool.timers().spawn(async move {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(services) = watched.upgrade() else { return };
+            if services.closing.is_cancelled() {
+                return;
+            }
+            if !services.actors_live() {
+                return services.fail_for_good("an actor of the runtime panicked");
+            }
+        }
+    });
+}

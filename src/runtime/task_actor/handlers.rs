@@ -1,0 +1,178 @@
+//! What a task's actor hears: each message becomes a signal to its ladder, or an answer.
+
+use actix::{Actor, Context, Handler};
+
+use crate::lifecycle::{Ask, LadderInput, Timer};
+use crate::store::{Answer, Write};
+
+use super::super::clock;
+use super::super::deadlines::Slot;
+use super::super::live::{cleanup_of, end_of};
+use super::super::messages::{
+    BodyCleaning, BodyStopped, Cancel, CancelAnswer, Deliver, Durable, Press, Requested, SetTimeout, Status,
+    StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
+};
+use super::TaskActor;
+
+/// Messages that may wait for one task; a flood of cancels of one task is refused past it.
+const MAILBOX: usize = 1024;
+
+impl Actor for TaskActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
+        self.record_start();
+    }
+}
+
+impl Handler<Durable> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, Durable(tag, answer): Durable, ctx: &mut Self::Context) {
+        match tag {
+            Tag::Begin => self.start_recorded(answer, ctx),
+            Tag::Ask => self.request_recorded(&answer),
+            Tag::Timeout => self.timeout_recorded(&answer),
+            Tag::End => {
+                if matches!(answer, Ok(Answer::Stale) | Err(_)) {
+                    // Somebody else ended the row, or it can not be written at all: the row tells.
+                    tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
+                    self.rare().receipt = None;
+                }
+                self.step(LadderInput::Durable, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Cancel> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, Cancel { ask, reply, .. }: Cancel, ctx: &mut Self::Context) {
+        if let Err(refusal) = self.services.require_writes() {
+            let _ = reply.send(CancelAnswer::Refused(refusal));
+        } else if self.ladder.takes_requests() {
+            self.rare().askers.push(reply);
+            self.step(LadderInput::Ask(ask), ctx);
+        } else {
+            self.rare().late.push(reply);
+        }
+    }
+}
+
+impl Handler<StopForShutdown> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, StopForShutdown(ask): StopForShutdown, ctx: &mut Self::Context) {
+        self.step(LadderInput::Ask(ask), ctx);
+    }
+}
+
+impl Handler<Requested> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, Requested { reply, .. }: Requested, _: &mut Self::Context) {
+        if self.rare().request_is_durable {
+            let answer = self.asked_receipt().map_or(CancelAnswer::ReadRow, CancelAnswer::Receipt);
+            let _ = reply.send(answer);
+        } else {
+            self.rare().requested.push(reply);
+        }
+    }
+}
+
+impl Handler<SetTimeout> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, SetTimeout { id, timeout, reply }: SetTimeout, _: &mut Self::Context) {
+        if self.ladder.takes_requests() {
+            self.rare().timeout_moved = true;
+            self.rare().timeouts.push_back((timeout, reply));
+            self.commit(Write::SetTimeout { id, timeout, at: clock::wall() }, Tag::Timeout);
+        } else {
+            let _ = reply.send(TimeoutAnswer::Ended);
+        }
+    }
+}
+
+impl Handler<TimeoutRead> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, TimeoutRead(_, timeout): TimeoutRead, _: &mut Self::Context) {
+        // What came to this actor itself is newer than what was read.
+        let moved_here = self.rare.as_ref().is_some_and(|rare| rare.timeout_moved);
+        if !moved_here && timeout != self.timeout {
+            self.timeout = timeout;
+            self.arm_deadline();
+        }
+    }
+}
+
+impl Handler<Deliver> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.live.extras().deliver(deliver.signal);
+    }
+}
+
+impl Handler<Status> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, status: Status, _: &mut Self::Context) {
+        let _ = status.reply.send((self.ladder.rung(), self.live.last_sign()));
+    }
+}
+
+impl Handler<TimerOver> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, TimerOver(slot, at): TimerOver, ctx: &mut Self::Context) {
+        match slot {
+            Slot::Deadline if self.deadline == Some(at) => {
+                self.deadline = None;
+                if let Some(timeout) = self.timeout {
+                    self.step(LadderInput::Ask(Ask::timeout(clock::wall(), timeout)), ctx);
+                }
+            }
+            Slot::Ladder => {
+                let Some((timer, _)) = self.rung_timer.take_if(|(_, armed)| *armed == at) else { return };
+                let probe = (timer == Timer::Stop).then(|| self.live.abandon());
+                self.step(LadderInput::Over(timer, probe), ctx);
+            }
+            // Moved meanwhile.
+            Slot::Deadline => {}
+        }
+    }
+}
+
+impl Handler<BodyCleaning> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, BodyCleaning(_, end): BodyCleaning, ctx: &mut Self::Context) {
+        self.step(LadderInput::Cleaning(end), ctx);
+    }
+}
+
+impl Handler<BodyStopped> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, BodyStopped(_, report): BodyStopped, ctx: &mut Self::Context) {
+        self.step(LadderInput::Stopped(end_of(report.end), cleanup_of(report.cleanup)), ctx);
+    }
+}
+
+impl Handler<Press> for TaskActor {
+    type Result = ();
+
+    fn handle(&mut self, press: Press, ctx: &mut Self::Context) {
+        match press {
+            Press::Hurry => self.step(LadderInput::Hurry, ctx),
+            Press::GiveUp => {
+                let probe = self.live.abandon();
+                self.step(LadderInput::GiveUp(probe), ctx);
+            }
+        }
+    }
+}

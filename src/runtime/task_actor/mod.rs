@@ -1,0 +1,343 @@
+//! The `TaskActor`: one for each running task.
+//!
+//! It feeds its [`Ladder`] with what it hears and carries out what the ladder says; an attempt reads: record the
+//! start, arm the deadline, run, stop, record the end, answer. It never awaits its body, runs no user code, and
+//! decides nothing.
+//!
+//! Invariants: a caller is answered only with what is durable (I-6); whoever asked before the end was decided
+//! gets the receipt of that end, whoever came later reads the row.
+
+mod handlers;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{ActorContext, Context};
+
+use tokio::sync::oneshot;
+
+use crate::lifecycle::{Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
+use crate::store::{Answer, NewTask, StoreError, Write};
+use crate::task::{Record, Timeout, Timestamp};
+
+use super::deadlines::Slot;
+use super::live::Live;
+use super::messages::{CancelAnswer, Finished, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record};
+use super::services::Services;
+use super::{CommandError, Receipt, Refusal, StartError, clock};
+
+/// Where a task came from, and who waits for its start.
+pub(crate) enum Origin {
+    /// A new row.
+    New {
+        /// The row.
+        task: Box<NewTask>,
+        /// Who started it.
+        reply: oneshot::Sender<Result<Record, StartError>>,
+    },
+    /// A row that was pending.
+    Pending {
+        /// The row.
+        record: Box<Record>,
+        /// A new timeout.
+        timeout: Option<Timeout>,
+        /// Who started it; none where it comes from the queue.
+        reply: Option<oneshot::Sender<Result<Resumed, CommandError>>>,
+    },
+}
+
+/// The actor.
+pub(crate) struct TaskActor {
+    services: Arc<Services>,
+    live: Arc<Live>,
+    ladder: Ladder,
+    /// Since when it runs here, and how long it had run before.
+    began: Instant,
+    ran_before: Duration,
+    timeout: Option<Timeout>,
+    deadline: Option<Instant>,
+    rung_timer: Option<(Timer, Instant)>,
+    origin: Option<Origin>,
+    /// What only some tasks need.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+struct Rare {
+    /// Who asked it to stop while that could still decide its end.
+    askers: Vec<oneshot::Sender<CancelAnswer>>,
+    /// Who came too late.
+    late: Vec<oneshot::Sender<CancelAnswer>>,
+    /// Who waits for the request to be durable.
+    requested: Vec<oneshot::Sender<CancelAnswer>>,
+    /// Moved deadlines on their way to the row, oldest first.
+    timeouts: std::collections::VecDeque<(Option<Timeout>, oneshot::Sender<TimeoutAnswer>)>,
+    timeout_moved: bool,
+    request_is_durable: bool,
+    /// The truth about the end, once it is durable.
+    receipt: Option<Receipt>,
+}
+
+impl TaskActor {
+    pub(crate) fn new(live: Arc<Live>, origin: Origin) -> Self {
+        let now = clock::wall();
+        let (timeout, started_at) = match &origin {
+            Origin::New { task, .. } => (task.timeout, now),
+            Origin::Pending { record, timeout, .. } => {
+                (timeout.or(record.timeout), record.started_at.unwrap_or(now))
+            }
+        };
+        Self {
+            services: Arc::clone(&live.services),
+            ladder: Ladder::new(live.model.settings.limits()),
+            began: clock::monotonic(),
+            ran_before: Duration::from_micros(now.micros_since(started_at)),
+            live,
+            timeout,
+            deadline: None,
+            rung_timer: None,
+            origin: Some(origin),
+            rare: None,
+        }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn commit(&self, write: Write, tag: Tag) {
+        self.services.commit(write, Reply::Task(self.live.id, tag));
+    }
+
+    /// Step one: the row.
+    fn record_start(&self) {
+        let node = Arc::clone(&self.services.node);
+        let at = match &self.origin {
+            Some(Origin::New { task, .. }) => task.at,
+            _ => clock::wall(),
+        };
+        let events = events_of(&Change::Begun, self.live.attempt, at);
+        let write = match &self.origin {
+            Some(Origin::New { task, .. }) => Write::CreateRunning { task: task.clone(), node, events },
+            Some(Origin::Pending { record, timeout, .. }) => {
+                let (id, epoch, timeout) = (record.key.id, record.epoch, *timeout);
+                Write::Begin { id, epoch, node, timeout, at, events }
+            }
+            None => return,
+        };
+        self.commit(write, Tag::Begin);
+    }
+
+    /// The row is durable, or could not be written.
+    fn start_recorded(&mut self, answer: Result<Answer, StoreError>, ctx: &mut Context<Self>) {
+        match answer {
+            Ok(Answer::Stale) => self.give_up_start(None, ctx),
+            Ok(answer) => {
+                if let Answer::Begun(signals) = answer {
+                    for signal in signals {
+                        self.live.extras().deliver(signal);
+                    }
+                    self.read_timeout();
+                }
+                self.answer_start();
+                self.services.live.insert(&self.live);
+                self.arm_deadline();
+                self.step(LadderInput::Recorded, ctx);
+            }
+            Err(error) => self.give_up_start(Some(Refusal::Unavailable(error)), ctx),
+        }
+    }
+
+    /// Looks whether the deadline of a task that waited was moved between the reading of its row and now.
+    fn read_timeout(&self) {
+        let (services, id) = (Arc::clone(&self.services), self.live.id);
+        self.services.pool.timers().spawn(async move {
+            // Without an answer the timeout stands as it was read before.
+            if let Ok(Some(record)) = services.readers.read(move |reader| reader.task(id)).await {
+                services.tell_coordinator(TimeoutRead(id, record.timeout));
+            }
+        });
+    }
+
+    fn answer_start(&mut self) {
+        // Err in a send: whoever started it has gone, which takes nothing back.
+        match self.origin.take() {
+            Some(Origin::New { task, reply }) => {
+                let _ = reply.send(Ok(new_record(&task, Some(&self.services.node), false)));
+            }
+            Some(Origin::Pending { reply: Some(reply), .. }) => {
+                let _ = reply.send(Ok(Resumed::Started));
+            }
+            Some(Origin::Pending { reply: None, .. }) | None => {}
+        }
+    }
+
+    /// The row could not be made, or (with no refusal) somebody was first: the body never begins.
+    fn give_up_start(&mut self, refusal: Option<Refusal>, ctx: &mut Context<Self>) {
+        let from_queue = matches!(&self.origin, Some(Origin::Pending { reply: None, .. }));
+        let waits = from_queue && refusal.is_some();
+        if let Some(rare) = self.rare.take() {
+            for asker in rare.askers.into_iter().chain(rare.late).chain(rare.requested) {
+                let _ = asker.send(refusal.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Refused));
+            }
+        }
+        match (self.origin.take(), refusal) {
+            (Some(Origin::New { reply, .. }), refusal) => {
+                let _ = reply.send(Err(refusal.unwrap_or(Refusal::Stopped).into()));
+            }
+            (Some(Origin::Pending { reply: Some(reply), .. }), Some(refusal)) => {
+                let _ = reply.send(Err(refusal.into()));
+            }
+            (Some(Origin::Pending { reply: Some(reply), .. }), None) => {
+                let _ = reply.send(Ok(Resumed::Stale));
+            }
+            (Some(Origin::Pending { reply: None, .. }) | None, _) => {}
+        }
+        self.finish(waits, ctx);
+    }
+
+    fn step(&mut self, input: LadderInput, ctx: &mut Context<Self>) {
+        for effect in self.ladder.step(input) {
+            self.carry_out(effect, ctx);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Begin => self.live.begin(),
+            Effect::Tell(how) => {
+                if let Some(ask) = self.ladder.any_ask() {
+                    self.live.tell(&ask.request, how);
+                }
+            }
+            Effect::Write(change) => self.write(change),
+            Effect::Arm(timer, time) => self.arm_rung(timer, time),
+            Effect::DropBody => self.live.stop(),
+            Effect::RunCleanup(_) => self.live.begin_cleanup(),
+            Effect::DropCleanup => self.live.stop_cleanup(),
+            Effect::Forget => self.answer_end(ctx),
+        }
+    }
+
+    fn write(&mut self, change: Change) {
+        let at = clock::wall();
+        let (id, epoch) = (self.live.id, self.live.epoch);
+        let events = events_of(&change, self.live.attempt, at);
+        match change {
+            Change::Asked(ask) => self.commit(Write::Ask { id, epoch, ask, events }, Tag::Ask),
+            Change::Ended(ending) => {
+                self.note_end(&ending, at);
+                self.commit(Write::End { id, epoch, ending, at, events }, Tag::End);
+            }
+            Change::Requeued { counts } => self.commit(Write::Requeue { id, epoch, counts, at }, Tag::End),
+            // A running task's ladder asks for none of these.
+            Change::Queued | Change::Begun | Change::AlreadyAsked => {}
+        }
+    }
+
+    /// Keeps what its askers will be told, and tells the log of a body that was written off.
+    fn note_end(&mut self, ending: &Ending, at: Timestamp) {
+        if ending.stopped_by == Some(crate::task::StoppedBy::Abandoned) {
+            let task = self.live.key();
+            tracing::warn!(%task, "the body did not stop within its limit and is written off: its thread is lost");
+        }
+        if let (Some(request), Some(stopped_by)) = (&ending.request, ending.stopped_by) {
+            self.rare().receipt = Some(Receipt::Cancelled {
+                reason: Arc::clone(&request.reason),
+                cause: request.cause,
+                stopped_by,
+                cancelled_at: at,
+            });
+        }
+    }
+
+    /// The last write is durable: everybody who waits is told.
+    fn answer_end(&mut self, ctx: &mut Context<Self>) {
+        if let Some(rare) = self.rare.take() {
+            let Rare { askers, late, requested, timeouts, receipt, .. } = *rare;
+            for asker in askers.into_iter().chain(requested) {
+                let answer = receipt.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Receipt);
+                let _ = asker.send(answer);
+            }
+            for asker in late {
+                let _ = asker.send(CancelAnswer::ReadRow);
+            }
+            for (_, reply) in timeouts {
+                let _ = reply.send(TimeoutAnswer::Ended);
+            }
+        }
+        self.finish(false, ctx);
+    }
+
+    fn finish(&mut self, waits: bool, ctx: &mut Context<Self>) {
+        self.disarm();
+        self.services.live.remove(self.live.id);
+        self.services.tell_coordinator(Finished { id: self.live.id, waits });
+        ctx.stop();
+    }
+
+    fn request_recorded(&mut self, answer: &Result<Answer, StoreError>) {
+        if !matches!(answer, Ok(Answer::Applied)) {
+            return;
+        }
+        let receipt = self.asked_receipt();
+        let rare = self.rare();
+        rare.request_is_durable = true;
+        for asker in std::mem::take(&mut rare.requested) {
+            let answer = receipt.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Receipt);
+            let _ = asker.send(answer);
+        }
+    }
+
+    fn asked_receipt(&self) -> Option<Receipt> {
+        let request = &self.ladder.request()?.request;
+        Some(Receipt::Cancelling { reason: Arc::clone(&request.reason), cancel_requested_at: request.at })
+    }
+
+    fn timeout_recorded(&mut self, answer: &Result<Answer, StoreError>) {
+        let Some((timeout, reply)) = self.rare().timeouts.pop_front() else { return };
+        let told = match answer {
+            Ok(Answer::Stale) => TimeoutAnswer::Ended,
+            Ok(_) => {
+                self.timeout = timeout;
+                self.arm_deadline();
+                TimeoutAnswer::Done
+            }
+            Err(error) => TimeoutAnswer::Refused(Refusal::Unavailable(error.clone())),
+        };
+        let _ = reply.send(told);
+    }
+
+    fn arm_deadline(&mut self) {
+        let (deadlines, id) = (&self.services.deadlines, self.live.id);
+        if let Some(at) = self.deadline.take() {
+            deadlines.remove(at, id, Slot::Deadline);
+        }
+        let left = self.timeout.map(|timeout| timeout.duration().saturating_sub(self.ran_before));
+        self.deadline = left.and_then(|left| self.began.checked_add(left));
+        if let Some(at) = self.deadline {
+            deadlines.set(at, id, Slot::Deadline);
+        }
+    }
+
+    fn arm_rung(&mut self, timer: Timer, time: Duration) {
+        let (deadlines, id) = (&self.services.deadlines, self.live.id);
+        if let Some((_, at)) = self.rung_timer.take() {
+            deadlines.remove(at, id, Slot::Ladder);
+        }
+        if let Some(at) = clock::monotonic().checked_add(time) {
+            deadlines.set(at, id, Slot::Ladder);
+            self.rung_timer = Some((timer, at));
+        }
+    }
+
+    fn disarm(&mut self) {
+        let (deadlines, id) = (&self.services.deadlines, self.live.id);
+        if let Some(at) = self.deadline.take() {
+            deadlines.remove(at, id, Slot::Deadline);
+        }
+        if let Some((_, at)) = self.rung_timer.take() {
+            deadlines.remove(at, id, Slot::Ladder);
+        }
+    }
+}

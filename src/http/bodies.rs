@@ -1,0 +1,192 @@
+//! What each write takes as its body.
+//!
+//! Invariants: types are exact (a number in a text is no number); null counts as not given; the first thing that
+//! is wrong is named and nothing is done. It does not know the models: whether an input fits is the runtime's word.
+
+use serde_json::value::RawValue;
+
+use crate::task::{JsonText, Timeout};
+
+use super::fields::{Fields, has_nul, not_json};
+use super::problem::Problem;
+
+/// The most characters of a reason.
+const REASON_CHARACTERS: usize = 1000;
+const NUL: &str = "holds the character U+0000, which cannot be stored: leave it out";
+
+/// The body of a start.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct StartBody {
+    pub(super) input: Option<JsonText>,
+    pub(super) timeout: Option<Timeout>,
+}
+
+/// `{"input": {...}, "timeout_seconds": 300}`, all optional.
+pub(super) fn start(body: Option<&[u8]>) -> Result<StartBody, Problem> {
+    let Some(body) = body else { return Ok(StartBody::default()) };
+    let fields = Fields::parse(body, &["input", "timeout_seconds", "idle_timeout_seconds"])?;
+    let timeout = fields.given("timeout_seconds").map(timeout).transpose()?;
+    if fields.given("idle_timeout_seconds").is_some() {
+        let detail = "is not supported by this version: leave it out or give null";
+        return Err(Problem::invalid_field("idle_timeout_seconds", detail));
+    }
+    let input = fields.given("input").map(input).transpose()?;
+    Ok(StartBody { input, timeout })
+}
+
+/// `{"timeout_seconds": 600}`, which must be there; null removes the timeout.
+pub(super) fn patch(body: Option<&[u8]>) -> Result<Option<Timeout>, Problem> {
+    let missing =
+        || Problem::invalid_field("timeout_seconds", "must be given: a number of seconds, or null for none");
+    let fields = Fields::parse(body.ok_or_else(missing)?, &["timeout_seconds"])?;
+    if fields.get("timeout_seconds").is_none() {
+        return Err(missing());
+    }
+    fields.given("timeout_seconds").map(timeout).transpose()
+}
+
+/// `{"reason": "text"}`, optional.
+pub(super) fn cancel(body: Option<&[u8]>) -> Result<Option<String>, Problem> {
+    let Some(body) = body else { return Ok(None) };
+    let fields = Fields::parse(body, &["reason"])?;
+    let Some(value) = fields.given("reason") else { return Ok(None) };
+    let wrong = |detail: String| Problem::invalid_field("reason", detail);
+    let reason: String =
+        serde_json::from_str(value.get()).map_err(|_| wrong("must be a text or null".into()))?;
+    if reason.contains('\0') {
+        return Err(wrong(NUL.into()));
+    }
+    let characters = reason.chars().count();
+    if characters > REASON_CHARACTERS {
+        return Err(wrong(format!("has {characters} characters: at most {REASON_CHARACTERS} are kept")));
+    }
+    Ok(Some(reason).filter(|reason| !reason.is_empty()))
+}
+
+/// Any JSON; no body at all is `null`.
+pub(super) fn signal(body: Option<&[u8]>) -> Result<JsonText, Problem> {
+    let body = body.unwrap_or(b"null");
+    if has_nul(body).map_err(|error| not_json(&error))? {
+        return Err(Problem::invalid_input("data", NUL));
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Problem::invalid_body("the body is not UTF-8"))?;
+    JsonText::from_text(text).map_err(|error| Problem::invalid_body(error.to_string()))
+}
+
+fn input(value: &RawValue) -> Result<JsonText, Problem> {
+    // Serde would take a list for a struct, field by field: the contract promises an object.
+    if !value.get().starts_with('{') {
+        return Err(Problem::invalid_input("input", "must be an object with the fields of the model"));
+    }
+    if has_nul(value.get().as_bytes()).map_err(|error| not_json(&error))? {
+        return Err(Problem::invalid_input("input", NUL));
+    }
+    JsonText::from_text(value.get()).map_err(|error| Problem::invalid_body(error.to_string()))
+}
+
+fn timeout(value: &RawValue) -> Result<Timeout, Problem> {
+    let wrong = || {
+        Problem::invalid_field("timeout_seconds", "must be a number above 0 and at most 31536000, or null")
+    };
+    let seconds: f64 = serde_json::from_str(value.get()).map_err(|_| wrong())?;
+    Timeout::from_seconds(seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(number: f64) -> Timeout {
+        Timeout::from_seconds(number).unwrap()
+    }
+
+    fn field<T: std::fmt::Debug>(told: Result<T, Problem>) -> (&'static str, String) {
+        let problem = told.unwrap_err();
+        (problem.name(), problem.errors().first().map(|e| e.field.clone()).unwrap_or_default())
+    }
+
+    #[test]
+    fn a_start_needs_nothing() {
+        assert_eq!(start(None).unwrap(), StartBody::default());
+        let nulls = br#"{"input":null,"timeout_seconds":null,"idle_timeout_seconds":null}"#;
+        assert_eq!(start(Some(nulls)).unwrap(), StartBody::default());
+        assert_eq!(start(Some(b"{}")).unwrap(), StartBody::default());
+    }
+
+    #[test]
+    fn a_start_keeps_the_input_as_it_came() {
+        let body = start(Some(br#"{"input": {"n": 1.10, "x": []}, "timeout_seconds": 0.5}"#)).unwrap();
+        assert_eq!(body.input.unwrap().as_str(), r#"{"n": 1.10, "x": []}"#);
+        assert_eq!(body.timeout, Some(seconds(0.5)));
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_in_its_bounds() {
+        for value in ["0", "-1", "-0.0", "31536001", "1e300", "1e999", "\"5\"", "true", "[5]", "{}"] {
+            let body = format!("{{\"timeout_seconds\":{value}}}");
+            let expected = ("invalid-body", "timeout_seconds".to_owned());
+            assert_eq!(field(start(Some(body.as_bytes()))), expected, "{value}");
+            assert_eq!(field(patch(Some(body.as_bytes()))), expected, "{value}");
+        }
+        assert_eq!(patch(Some(br#"{"timeout_seconds":31536000}"#)).unwrap(), Some(seconds(31_536_000.0)));
+    }
+
+    #[test]
+    fn an_idle_timeout_is_refused_by_name_for_now() {
+        let told = start(Some(br#"{"idle_timeout_seconds":5}"#));
+        assert_eq!(field(told), ("invalid-body", "idle_timeout_seconds".into()));
+    }
+
+    #[test]
+    fn an_input_must_be_an_object_without_nul() {
+        for value in ["5", "[]", "\"x\"", "{\"a\":\"\\u0000\"}", "{\"a\":{\"\\u0000\":1}}"] {
+            let body = format!("{{\"input\":{value}}}");
+            assert_eq!(field(start(Some(body.as_bytes()))), ("invalid-input", "input".into()), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_patch_must_say_what_it_changes() {
+        assert_eq!(field(patch(None)), ("invalid-body", "timeout_seconds".into()));
+        assert_eq!(field(patch(Some(b"{}"))), ("invalid-body", "timeout_seconds".into()));
+        assert_eq!(patch(Some(br#"{"timeout_seconds":null}"#)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_reason_is_kept_as_given() {
+        assert_eq!(cancel(None).unwrap(), None);
+        for none in [r"{}", r#"{"reason":null}"#, r#"{"reason":""}"#] {
+            assert_eq!(cancel(Some(none.as_bytes())).unwrap(), None);
+        }
+        let odd = cancel(Some("{\"reason\":\"  \\ud83d\\ude00 zu\\nlang\\u2028 \"}".as_bytes())).unwrap();
+        assert_eq!(odd.as_deref(), Some("  😀 zu\nlang\u{2028} "));
+    }
+
+    #[test]
+    fn a_reason_is_counted_in_characters() {
+        let body = |n: usize| format!("{{\"reason\":\"{}\"}}", "😀".repeat(n));
+        assert_eq!(cancel(Some(body(1000).as_bytes())).unwrap().unwrap().chars().count(), 1000);
+        assert_eq!(field(cancel(Some(body(1001).as_bytes()))), ("invalid-body", "reason".into()));
+    }
+
+    #[test]
+    fn a_reason_of_another_type_or_with_nul_is_refused() {
+        for value in ["1", "true", "[\"x\"]", "{}", "\"a\\u0000b\""] {
+            let body = format!("{{\"reason\":{value}}}");
+            assert_eq!(field(cancel(Some(body.as_bytes()))), ("invalid-body", "reason".into()), "{value}");
+        }
+        assert_eq!(field(cancel(Some(br#"{"force":true}"#))), ("invalid-body", "force".into()));
+    }
+
+    #[test]
+    fn a_signal_takes_any_json() {
+        assert_eq!(signal(None).unwrap().as_str(), "null");
+        for json in ["1", "\"x\"", "[1, 2]", "{\"a\": null}"] {
+            assert_eq!(signal(Some(json.as_bytes())).unwrap().as_str(), json);
+        }
+        assert_eq!(field(signal(Some(br#"{"a":"\u0000"}"#))), ("invalid-input", "data".into()));
+        for bad in ["nope", "1 2", "\"\\ud800\""] {
+            assert_eq!(field(signal(Some(bad.as_bytes()))).0, "invalid-body", "{bad}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! One request on its way through a handler: who asks, for what, and the line it leaves in the audit log.
+//!
+//! Invariant: a handler gets the path, the user, the body and the permission from here and in this order, so that
+//! nothing is looked up for strangers, and the log knows what the answer was.
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{Error, HttpRequest, HttpResponse, dev, web};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use crate::Coordinator;
+use crate::task::{Name, TaskKey};
+
+use super::audit::{Action, Entry};
+use super::auth::{Principal, TaskRef, identify};
+use super::options::HttpOptions;
+use super::problem::Problem;
+use super::{body, path};
+
+/// One mount of the routes: the runtime it serves, and how.
+///
+/// Handlers carry it in themselves: the `app_data` of the host stays its own.
+#[derive(Clone)]
+pub(super) struct Site {
+    pub(super) coordinator: Coordinator,
+    pub(super) options: Arc<HttpOptions>,
+}
+
+/// One request.
+pub(super) struct Call {
+    site: Site,
+    request: HttpRequest,
+    payload: dev::Payload,
+    entry: Entry,
+}
+
+/// Makes a handler of actix-web out of one of ours.
+pub(super) fn answer<H>(
+    site: &Site,
+    action: Action,
+    handler: H,
+) -> impl Fn(HttpRequest, web::Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Error>> + Clone + use<H>
+where
+    H: AsyncFn(&mut Call) -> Result<HttpResponse, Error> + Clone + 'static,
+{
+    let site = site.clone();
+    move |request, payload| {
+        let (site, handler) = (site.clone(), handler.clone());
+        async move {
+            let entry = Entry::new(action, request.path(), request.peer_addr());
+            let mut call = Call { site, request, payload: payload.into_inner(), entry };
+            let answer = handler(&mut call).await;
+            match &answer {
+                Ok(response) => call.entry.answered(response.status()),
+                Err(error) => call.entry.failed(error),
+            }
+            answer
+        }
+        .boxed_local()
+    }
+}
+
+impl Call {
+    pub(super) fn coordinator(&self) -> &Coordinator {
+        &self.site.coordinator
+    }
+
+    pub(super) fn options(&self) -> &HttpOptions {
+        &self.site.options
+    }
+
+    pub(super) fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The model that the path names.
+    pub(super) fn model(&mut self) -> Result<(Name, Name), Problem> {
+        let (app, model) = path::model(&self.request)?;
+        self.entry.task(format!("{app}/{model}"));
+        path::no_query(&self.request)?;
+        Ok((app, model))
+    }
+
+    /// The task that the path names.
+    pub(super) fn task(&mut self) -> Result<TaskKey, Problem> {
+        let key = self.task_of_stream()?;
+        path::no_query(&self.request)?;
+        Ok(key)
+    }
+
+    /// The same where the query has a meaning.
+    pub(super) fn task_of_stream(&mut self) -> Result<TaskKey, Problem> {
+        let key = path::key(&self.request)?;
+        self.entry.task(key.to_string());
+        Ok(key)
+    }
+
+    /// The user.
+    pub(super) async fn user<U: Principal>(&mut self) -> Result<U, Error> {
+        let user: U = identify(&self.request, &mut self.payload).await?;
+        self.entry.who(user.name());
+        Ok(user)
+    }
+
+    /// The body, as bytes that are declared to be JSON.
+    pub(super) async fn body(&mut self) -> Result<Option<web::Bytes>, Problem> {
+        body::read(self.request.headers(), &mut self.payload, self.site.options.body_deadline).await
+    }
+
+    /// Whether the model exists and the user may start it.
+    pub(super) fn check_start<U: Principal>(
+        &mut self,
+        user: &U,
+        app: &Name,
+        model: &Name,
+    ) -> Result<(), Problem> {
+        let (app, model) = (app.as_str(), model.as_str());
+        if !self.coordinator().has_model(app, model) {
+            return Err(Problem::unknown_model(app, model));
+        }
+        if user.may_start(app, model) {
+            return Ok(());
+        }
+        self.entry.forbidden();
+        Err(Problem::forbidden("you may not start tasks of this model: ask whoever runs this server"))
+    }
+
+    /// Whether the user may see a task that exists.
+    pub(super) fn check_view<U: Principal>(
+        &mut self,
+        user: &U,
+        key: &TaskKey,
+        owner: &str,
+    ) -> Result<(), Problem> {
+        if user.may_view(&TaskRef { key, owner }) { Ok(()) } else { Err(self.forbidden(key)) }
+    }
+
+    /// Whether the task exists and the user may cancel, patch and signal it.
+    pub(super) async fn check_cancel<U: Principal>(
+        &mut self,
+        user: &U,
+        key: &TaskKey,
+    ) -> Result<(), Problem> {
+        let owner = self.coordinator().owner(key).await?;
+        if user.may_cancel(&TaskRef { key, owner: &owner }) { Ok(()) } else { Err(self.forbidden(key)) }
+    }
+
+    fn forbidden(&mut self, key: &TaskKey) -> Problem {
+        self.entry.forbidden();
+        if self.options().hide_foreign_tasks {
+            return Problem::task_not_found(key);
+        }
+        Problem::forbidden("this is somebody else's task: ask its owner, or whoever runs this server")
+    }
+
+    /// The write was accepted.
+    pub(super) fn done(&mut self, result: &'static str) {
+        self.entry.done(result);
+    }
+
+    /// A task was made.
+    pub(super) fn started(&mut self, key: &TaskKey) {
+        self.entry.task(key.to_string());
+        self.entry.done("started");
+    }
+}

@@ -1,0 +1,41 @@
+//! Cancelling one task.
+//!
+//! Invariant: the answer is the runtime's receipt and nothing else; 200 and 202 are sent after what they say is
+//! durable. A client that goes away takes nothing back: the command lives in the runtime, not in this future.
+
+use actix_web::{Error, HttpResponse};
+
+use crate::{CancelOptions, CommandError, Receipt};
+
+use super::auth::Principal;
+use super::bodies;
+use super::call::Call;
+use super::dto::{ReceiptDto, json};
+use super::prefer::Wait;
+use super::problem::Problem;
+use super::tasks::add_header;
+
+/// `POST /cancel/{app}/{model}/{id}`
+pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpResponse, Error> {
+    let key = call.task()?;
+    let user: U = call.user().await?;
+    let reason = bodies::cancel(call.body().await?.as_deref())?;
+    call.check_cancel(&user, &key).await?;
+    let mut options = CancelOptions { reason, by: Some(user.name()), ..CancelOptions::default() };
+    let wait = Wait::of(call.headers());
+    if let Some(wait) = wait {
+        options.wait = wait.duration();
+    }
+    let receipt = match call.coordinator().cancel(&key, options).await {
+        Ok(receipt) => receipt,
+        Err(CommandError::Ended(record)) => Receipt::NotRunning(record),
+        Err(error) => return Err(Problem::from(error).into()),
+    };
+    let told = ReceiptDto::new(key.id, &receipt);
+    call.done(told.word());
+    let mut answer = json(told.status(), &told)?;
+    if let Some((name, value)) = wait.map(Wait::applied) {
+        add_header(&mut answer, name, value);
+    }
+    Ok(answer)
+}

@@ -1,0 +1,127 @@
+//! The one mapping from the runtime's errors to problems.
+//!
+//! Invariant: every variant has an arm of its own, so that a new error must choose its status here. What the
+//! database said is logged and not shown.
+
+use crate::store::StoreError;
+use crate::{CommandError, Refusal, StartError};
+
+use super::problem::{Problem, shown};
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::UnknownModel { app, model } => Self::unknown_model(&app, &model),
+            StartError::InvalidInput { model: _, reason } => {
+                Self::invalid_input(&input_field(&reason), reason)
+            }
+            StartError::TooManyPending(count) => too_many(count),
+            StartError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotFound(key) => Self::task_not_found(&key),
+            CommandError::Ended(record) => Self::already_ended(&record.key, record.status.as_str()),
+            CommandError::SignalName(_) => signal_name(),
+            CommandError::CannotRun { key: _, reason } => Self::invalid_input(&input_field(&reason), reason),
+            CommandError::TooManyPending(count) => too_many(count),
+            CommandError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::ShuttingDown | Refusal::Stopped => Self::shutting_down(),
+            Refusal::Busy => Self::too_many_pending("too many commands wait: try again in a second"),
+            Refusal::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Damaged(_) => {
+                tracing::warn!(%error, "a request met a database that does not answer");
+                Self::database_unavailable()
+            }
+            // Trying again cannot help: saying "away" would be untrue.
+            StoreError::Refused(_) | StoreError::BadRow { .. } => {
+                tracing::error!(%error, "a request met a defect");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// The name of a signal is malformed.
+pub(super) fn signal_name() -> Problem {
+    Problem::invalid_path("name", "of a signal must match [a-z][a-z0-9_]{0,63}")
+}
+
+fn too_many(count: usize) -> Problem {
+    Problem::too_many_pending(format!("{count} tasks wait already: try again when some have run"))
+}
+
+/// The field that serde's sentence names: `input.steps` for "missing field `steps`", else the input as a whole.
+fn input_field(reason: &str) -> String {
+    let name = reason.split_once("field `").and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);
+    name.map_or_else(|| "input".to_owned(), |name| format!("input.{}", shown(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::ResponseError;
+
+    fn told(problem: impl Into<Problem>) -> (&'static str, u16) {
+        let problem = problem.into();
+        (problem.name(), problem.status_code().as_u16())
+    }
+
+    #[test]
+    fn starts_are_refused_with_the_status_of_the_table() {
+        let unknown = StartError::UnknownModel { app: "a".into(), model: "B".into() };
+        assert_eq!(told(unknown), ("unknown-model", 404));
+        assert_eq!(told(StartError::TooManyPending(7)), ("too-many-pending", 503));
+        assert_eq!(told(StartError::Refused(Refusal::ShuttingDown)), ("shutting-down", 503));
+        let input = StartError::InvalidInput { model: "B".into(), reason: "missing field `steps`".into() };
+        assert_eq!(told(input), ("invalid-input", 422));
+    }
+
+    #[test]
+    fn commands_are_refused_with_the_status_of_the_table() {
+        let key: crate::task::TaskKey = "tests/LongTask/1".parse().unwrap();
+        assert_eq!(told(CommandError::NotFound(key.clone())), ("task-not-found", 404));
+        assert_eq!(told(CommandError::SignalName("X".into())), ("invalid-path", 400));
+        let ended = CommandError::Ended(Box::new(super::super::dto::tests::record()));
+        assert_eq!(told(ended), ("already-ended", 409));
+        let cannot = CommandError::CannotRun { key, reason: "x".into() };
+        assert_eq!(told(cannot), ("invalid-input", 422));
+    }
+
+    #[test]
+    fn what_the_database_said_is_not_shown() {
+        let problem = Problem::from(StoreError::Unavailable("/secret/path.db: disk full".into()));
+        assert_eq!(told(problem.clone()), ("database-unavailable", 503));
+        assert!(!problem.to_string().contains("secret"));
+        assert_eq!(told(StoreError::BadRow { id: 1, reason: "x".into() }), ("internal-error", 500));
+    }
+
+    #[test]
+    fn an_input_error_names_the_field_it_is_about() {
+        let name = |reason: &str| {
+            Problem::from(StartError::InvalidInput { model: "B".into(), reason: reason.into() }).errors()[0]
+                .field
+                .clone()
+        };
+        assert_eq!(name("unknown field `stepz`, expected `steps`"), "input.stepz");
+        assert_eq!(name("invalid type: string, expected u32"), "input");
+    }
+}

@@ -1,0 +1,49 @@
+//! The events of a task as server-sent events.
+//!
+//! Invariants: nothing is sent that is not committed; a client that resumes misses nothing and gets nothing twice;
+//! after the terminal event the server closes; a client that is past it gets 204, which stops an `EventSource`.
+
+mod feed;
+mod wire;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING};
+use actix_web::{Error, HttpResponse};
+
+use super::accept::prefers_json;
+use super::auth::Principal;
+use super::call::Call;
+use super::dto::{TaskDto, json};
+use super::path;
+use super::problem::Problem;
+
+/// `GET /stream/{app}/{model}/{id}`
+pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpResponse, Error> {
+    let key = call.task_of_stream()?;
+    let after = path::after(call.request())?;
+    let user: U = call.user().await?;
+    let record = call.coordinator().task(&key).await.map_err(Problem::from)?;
+    call.check_view(&user, &key, &record.owner)?;
+    let resumed = path::last_event_id(call.request()).or(after);
+    if record.status.is_terminal() {
+        if let Some(seen) = resumed {
+            let last = call.coordinator().last_event(&key).await.map_err(Problem::from)?;
+            if seen >= last {
+                return Ok(HttpResponse::NoContent().insert_header((CACHE_CONTROL, "no-store")).finish());
+            }
+        }
+        if prefers_json(call.headers()) {
+            return Ok(json(StatusCode::OK, &TaskDto::from(&record))?);
+        }
+    }
+    let watch = call.coordinator().watch(&key, resumed.unwrap_or(0)).await.map_err(Problem::from)?;
+    let frames = feed::frames(watch, key, call.options().keep_alive, call.options().reader_patience);
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        // Named, so that a host's compression leaves the stream alone: it would hold frames back.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .force_close()
+        .streaming(frames))
+}

@@ -1,2 +1,7 @@
-//! The `quell` server binary.
-fn main() {}
+//! The `quell` program: everything is in [`quell::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quell::cli::main()
+}

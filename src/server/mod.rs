@@ -1,0 +1,18 @@
+//! Layer 5: the server binary's own part: settings, the start and the end of a server, and its demo models.
+//!
+//! It puts the layers below together and decides nothing about tasks. It prints nothing itself: what a person must
+//! see goes to the caller as [`Said`].
+
+pub mod demo;
+mod listen;
+mod said;
+mod serve;
+pub mod settings;
+mod shutdown;
+mod signals;
+mod tokens;
+mod web;
+
+pub use said::{Said, Say};
+pub use serve::{ServeError, serve};
+pub use tokens::TokenError;

@@ -1,0 +1,188 @@
+//! Owns the life of a server: signals, port, tokens, runtime, HTTP, the ready line, and the end.
+//!
+//! - The port is bound before the database is opened: a server that cannot serve leaves no trace.
+//! - It returns only when every row is written; the caller ends the process then, for bodies that cannot be stopped
+//!   still hold threads.
+//!
+//! It decides no exit code but [`ServeError::exit_code`], and prints nothing: see [`Said`].
+
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::System;
+
+use crate::runtime::{Coordinator, Readiness, Registry, Runtime, RuntimeError, RuntimeSettings};
+
+use super::demo::{DataDir, DemoError, register_demo};
+use super::listen::{ListenError, listen};
+use super::settings::{Settings, Synchronous};
+use super::shutdown::shut_down;
+use super::signals::Signals;
+use super::tokens::{TokenError, Tokens};
+use super::web::{self, Auth};
+use super::{Said, Say};
+
+/// The server could not start.
+const CANNOT_START: u8 = 1;
+
+/// One of its own parts failed for good. The runtime ends the process with the same number where one of its actors
+/// died or the database is lost.
+pub(super) const PART_FAILED: u8 = 70;
+
+/// How often the recovery is looked at, until it is done.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Why a server did not start, or what of it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] TokenError),
+    /// The database or the threads.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The demo models.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The folder for `HashFileTask`.
+    #[error("cannot use the data folder {folder}: {reason}", folder = .folder.display())]
+    DataDir {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Signals cannot be taken over.
+    #[error("cannot take over SIGTERM and SIGINT: {0}")]
+    Signals(io::Error),
+    /// The HTTP server did not start.
+    #[error("cannot start the HTTP server: {0}")]
+    Http(io::Error),
+    /// The HTTP server ended by itself.
+    #[error("the HTTP server failed: {0}")]
+    HttpFailed(String),
+}
+
+impl ServeError {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::HttpFailed(_) => PART_FAILED,
+            Self::Listen(_)
+            | Self::Tokens(_)
+            | Self::Runtime(_)
+            | Self::Demo(_)
+            | Self::DataDir { .. }
+            | Self::Signals(_)
+            | Self::Http(_) => CANNOT_START,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT. Blocks; the process must end after it.
+///
+/// # Errors
+/// [`ServeError`], with the exit code that belongs to it.
+pub fn serve(settings: &Settings, say: Say) -> Result<(), ServeError> {
+    let system = System::new();
+    let served = system.block_on(run(settings, say));
+    // Dropping it would wait for threads that nobody can stop; the process ends next.
+    mem::forget(system);
+    served
+}
+
+async fn run(settings: &Settings, say: Say) -> Result<(), ServeError> {
+    let signals = Signals::own(settings.shutdown_grace).map_err(ServeError::Signals)?;
+    let listener = listen(&settings.bind).await?;
+    let mut tokens = Tokens::find(settings)?;
+    if !matches!(tokens, Tokens::Missing(_)) {
+        // What is wrong with the tokens is told before the database is opened.
+        Auth::new(&tokens.table())?;
+    }
+    let registry = registry(settings)?;
+    if settings.synchronous == Synchronous::Normal {
+        say(&Said::MayLoseWrites);
+    }
+    let coordinator = Runtime::start(&settings.database_url, registry, runtime_settings(settings)).await?;
+    let served = with_runtime(settings, say, signals, listener, &mut tokens, &coordinator).await;
+    if served.is_err() {
+        coordinator.shutdown(settings.shutdown_grace).await;
+    }
+    served
+}
+
+async fn with_runtime(
+    settings: &Settings,
+    say: Say,
+    mut signals: Signals,
+    listener: std::net::TcpListener,
+    tokens: &mut Tokens,
+    coordinator: &Coordinator,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr().map_err(ServeError::Http)?;
+    if tokens.make()?
+        && let Tokens::Kept { token, file } = &*tokens
+    {
+        say(&Said::TokenMade { token: token.clone(), file: file.clone() });
+    }
+    let auth = Auth::new(&tokens.table())?;
+    let server = web::start(listener, coordinator.clone(), auth).map_err(ServeError::Http)?;
+    let handle = server.handle();
+    let mut server = actix_rt::spawn(server);
+    let ready = async {
+        recovered(coordinator).await;
+        if settings.demo {
+            say(&Said::Demo { address, token_file: tokens.kept_in() });
+        }
+        say(&Said::Listening(address));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = signals.next() => {}
+        () = ready => {}
+        ended = &mut server => return Err(ServeError::HttpFailed(match ended {
+            Ok(Ok(())) => "it stopped by itself".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        })),
+    }
+    shut_down(coordinator, &handle, &mut signals, settings.shutdown_grace).await;
+    Ok(())
+}
+
+/// Resolves when the tasks of an earlier process are settled. `/readyz` answers meanwhile.
+async fn recovered(coordinator: &Coordinator) {
+    while coordinator.readiness() == Readiness::Recovering {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn registry(settings: &Settings) -> Result<Registry, ServeError> {
+    let mut registry = Registry::new();
+    if let Some(folder) = &settings.data_dir {
+        registry = registry.state(Arc::new(data_dir(folder)?));
+    }
+    Ok(if settings.demo { register_demo(registry)? } else { registry })
+}
+
+fn data_dir(folder: &Path) -> Result<DataDir, ServeError> {
+    DataDir::open(folder)
+        .map_err(|error| ServeError::DataDir { folder: folder.to_owned(), reason: error.to_string() })
+}
+
+fn runtime_settings(settings: &Settings) -> RuntimeSettings {
+    RuntimeSettings {
+        max_running: settings.max_running,
+        max_pending: settings.max_pending,
+        synchronous_normal: settings.synchronous == Synchronous::Normal,
+        ..RuntimeSettings::default()
+    }
+}

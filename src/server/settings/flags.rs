@@ -1,0 +1,59 @@
+//! Owns the flags of `quell serve`, as text.
+//!
+//! A flag is optional and unchecked here: its value goes through the same checks as one from the environment or the
+//! file. There is no flag for a secret.
+
+use clap::Args;
+
+/// The settings that were given as flags.
+#[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::doc_markdown, reason = "these lines are what --help shows")]
+#[command(after_help = "\
+Each flag can also be given as a variable (shown above) or as a key of quell.toml:
+its name with underscores. A flag wins over a variable, a variable over the file.
+Secrets have no flag:
+
+  QUELL_API_TOKENS       tokens of at least 16 characters, as
+                         alice=TOKEN;root=TOKEN:view_any_task+cancel_any_task
+  QUELL_API_TOKENS_FILE  a file with the same, one a line, that only its user may read
+                         (with neither, a token for `admin` is made at the first start
+                         and kept beside the database, in DATABASE.token)
+  RUST_LOG               what is logged [default: info]
+
+Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot start, 70 when a part of it
+failed for good.")]
+pub struct Flags {
+    /// Settings file; ./quell.toml if it is there [env: QUELL_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Address to listen on; port 0 takes a free one [env: QUELL_BIND] [default: 127.0.0.1:8888]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub bind: Option<String>,
+    /// Database, made if missing [env: QUELL_DATABASE_URL] [default: sqlite://quell.db]
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// How callers are known: token [env: QUELL_AUTH] [default: token]
+    #[arg(long, value_name = "WAY")]
+    pub auth: Option<String>,
+    /// Register the demo models, app `tests` [env: QUELL_DEMO=1] [default: off]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub demo: Option<String>,
+    /// Folder that HashFileTask may read [env: QUELL_DATA_DIR]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The most the whole shutdown may take: 30s, 500ms, 2m [env: QUELL_SHUTDOWN_GRACE] [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub shutdown_grace: Option<String>,
+    /// Tasks that run at once; the rest waits [env: QUELL_MAX_RUNNING] [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub max_running: Option<String>,
+    /// Tasks that may wait [env: QUELL_MAX_PENDING] [default: 100000]
+    #[arg(long, value_name = "N")]
+    pub max_pending: Option<String>,
+    /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
+    #[arg(long, value_name = "full|normal")]
+    pub synchronous: Option<String>,
+    /// Log for people or for programs, on standard error [env: QUELL_LOG_FORMAT] [default: pretty]
+    #[arg(long, value_name = "pretty|json")]
+    pub log_format: Option<String>,
+}

@@ -1,0 +1,67 @@
+//! Owns the reading of flags, environment and file into what `resolve` takes. The only reader of the environment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::error::shown;
+use super::{Flags, Secret, Settings, SettingsError, Source, TomlFile, resolve};
+
+/// A settings file is small.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Reads the environment and the file, and settles every setting.
+///
+/// # Errors
+/// As [`resolve`]; [`SettingsError::Unreadable`] where the file was named and cannot be read.
+pub fn load(flags: &Flags) -> Result<Settings, SettingsError> {
+    let variables = variables()?;
+    let file = file(flags, &variables)?;
+    resolve(flags, &variables, file.as_ref())
+}
+
+/// The variables that mean something here.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variables() -> Result<BTreeMap<String, String>, SettingsError> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        if !(name.starts_with("QUELL_") || name == "RUST_LOG" || name == "NO_COLOR") {
+            continue;
+        }
+        let Ok(value) = value.into_string() else {
+            return Err(SettingsError::Hidden {
+                from: Source::Variable(shown(&name)),
+                allowed: "its value must be UTF-8".to_owned(),
+            });
+        };
+        variables.insert(name, value);
+    }
+    Ok(variables)
+}
+
+fn file(flags: &Flags, variables: &BTreeMap<String, String>) -> Result<Option<TomlFile>, SettingsError> {
+    if let Some(path) = flags.config.as_ref().or_else(|| variables.get("QUELL_CONFIG")) {
+        let path = Path::new(path);
+        return read(path).map(Some).map_err(|error| SettingsError::unreadable(path, &error));
+    }
+    let path = Path::new("quell.toml");
+    match read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some).map_err(|error| SettingsError::unreadable(path, &error)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<TomlFile> {
+    let file = fs::File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    let mut text = String::new();
+    if file.take(MAX_FILE_BYTES).read_to_string(&mut text)?
+        == usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX)
+    {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(TomlFile { path: path.to_owned(), text: Secret::new(text), world_readable: mode & 0o004 != 0 })
+}

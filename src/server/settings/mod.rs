@@ -1,0 +1,179 @@
+//! Owns the settings of the server binary: flag, then environment, then `quell.toml`, then default.
+//!
+//! - [`resolve`] is a plain function of flags, variables and the file's text; only `gather` reads the outside, and
+//!   it is the only reader of the environment in the crate.
+//! - What is unknown is refused: a flag, a variable that begins with `QUELL_`, a key of the file.
+//! - A secret comes from a variable or a file, never from a flag; no error and no `Debug` shows one.
+//!
+//! It does not look at the values' world: whether the port is free, the folder there or the token file readable is
+//! seen where each is used.
+
+mod error;
+mod flags;
+mod gather;
+mod layers;
+mod parse;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::{SettingsError, Source};
+pub use flags::Flags;
+pub use gather::load;
+pub use secret::Secret;
+
+use layers::Layers;
+
+/// All settings of `quell serve`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `HOST:PORT` to listen on.
+    pub bind: String,
+    /// The database, as the runtime takes it.
+    pub database_url: String,
+    /// The file that it names.
+    pub database_file: PathBuf,
+    /// Where the tokens come from.
+    pub tokens: TokenSource,
+    /// Whether the demo models are registered.
+    pub demo: bool,
+    /// The folder that `HashFileTask` may read.
+    pub data_dir: Option<PathBuf>,
+    /// The most that the whole shutdown may take.
+    pub shutdown_grace: Duration,
+    /// How many tasks run at once.
+    pub max_running: usize,
+    /// How many tasks may wait for room.
+    pub max_pending: usize,
+    /// Whether a commit waits for the disk.
+    pub synchronous: Synchronous,
+    /// How the log is written.
+    pub log: LogSettings,
+}
+
+/// Where the static tokens come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSource {
+    /// Given in a variable or in `quell.toml`.
+    Given(Secret),
+    /// In a file.
+    File(PathBuf),
+    /// None were configured: one is made at the first start and kept beside the database.
+    Made,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// It does: what was acknowledged survives a power loss.
+    Full,
+    /// It does not: a power loss may take acknowledged writes.
+    Normal,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// What is logged: `RUST_LOG`, known to be well formed.
+    pub filter: String,
+    /// Whether a terminal gets colours.
+    pub colour: bool,
+}
+
+/// For whom the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// The text of `quell.toml`, and who may read it.
+#[derive(Debug, Clone)]
+pub struct TomlFile {
+    /// Where it is, for messages.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: Secret,
+    /// Whether users other than its owner and group may read it.
+    pub world_readable: bool,
+}
+
+/// Settles each setting: the flag wins, then the variable, then the file, then the default.
+///
+/// # Errors
+/// The first setting that is unknown or malformed, by its name, with what is allowed.
+pub fn resolve(
+    flags: &Flags,
+    variables: &BTreeMap<String, String>,
+    file: Option<&TomlFile>,
+) -> Result<Settings, SettingsError> {
+    let layers = Layers::new(variables, file)?;
+    if let Some(auth) = layers.given("auth", flags.auth.as_ref()) {
+        parse::auth(&auth)?;
+    }
+    let (database_url, database_file) = match layers.given("database_url", flags.database_url.as_ref()) {
+        Some(given) => parse::database(&given)?,
+        None => ("sqlite://quell.db".to_owned(), PathBuf::from("quell.db")),
+    };
+    Ok(Settings {
+        bind: layers.read("bind", flags.bind.as_ref(), "127.0.0.1:8888".to_owned(), parse::bind)?,
+        database_url,
+        database_file,
+        tokens: tokens(&layers)?,
+        demo: layers.read("demo", flags.demo.as_ref(), false, parse::switch)?,
+        data_dir: layers
+            .read("data_dir", flags.data_dir.as_ref(), None, |given| parse::folder(given).map(Some))?,
+        shutdown_grace: layers.read(
+            "shutdown_grace",
+            flags.shutdown_grace.as_ref(),
+            Duration::from_secs(30),
+            parse::grace,
+        )?,
+        max_running: layers
+            .read("max_running", flags.max_running.as_ref(), 100_000, |given| parse::count(given, 1))?,
+        max_pending: layers
+            .read("max_pending", flags.max_pending.as_ref(), 100_000, |given| parse::count(given, 0))?,
+        synchronous: layers.read(
+            "synchronous",
+            flags.synchronous.as_ref(),
+            Synchronous::Full,
+            parse::synchronous,
+        )?,
+        log: log(&layers, flags, variables)?,
+    })
+}
+
+fn log(
+    layers: &Layers<'_>,
+    flags: &Flags,
+    variables: &BTreeMap<String, String>,
+) -> Result<LogSettings, SettingsError> {
+    Ok(LogSettings {
+        format: layers.read("log_format", flags.log_format.as_ref(), LogFormat::Pretty, parse::log_format)?,
+        filter: match variables.get("RUST_LOG").filter(|text| !text.is_empty()) {
+            Some(text) => parse::log_filter(text)?,
+            None => "info".to_owned(),
+        },
+        colour: variables.get("NO_COLOR").is_none_or(String::is_empty),
+    })
+}
+
+/// `api_tokens` and `api_tokens_file` are one setting with two spellings: a layer may use one of them.
+fn tokens(layers: &Layers<'_>) -> Result<TokenSource, SettingsError> {
+    let (given, file) = layers.either("api_tokens", "api_tokens_file")?;
+    if let Some(given) = given {
+        return Ok(TokenSource::Given(parse::tokens(&given)?));
+    }
+    match file {
+        Some(file) => Ok(TokenSource::File(parse::folder(&file)?)),
+        None => Ok(TokenSource::Made),
+    }
+}

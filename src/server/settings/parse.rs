@@ -1,0 +1,135 @@
+//! Owns how each setting is written: a plain function from the given text to the value, or to what is allowed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::error::shown;
+use super::layers::Given;
+use super::{LogFormat, Secret, SettingsError, Source, Synchronous};
+
+/// The longest shutdown.
+const MAX_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn bind(given: &Given) -> Result<String, SettingsError> {
+    let port_is_good = given.text.rsplit_once(':').is_some_and(|(host, port)| {
+        let host_is_good = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
+        let brackets = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+        host_is_good && brackets && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    });
+    if port_is_good {
+        Ok(given.text.clone())
+    } else {
+        Err(given.refuse("give HOST:PORT, such as 127.0.0.1:8888 or [::1]:0"))
+    }
+}
+
+/// The url and the file that it names. A url may hold a password: it is shown only where it cannot.
+pub(super) fn database(given: &Given) -> Result<(String, PathBuf), SettingsError> {
+    let text = given.text.as_str();
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+        return Err(given.refuse_hidden("PostgreSQL is not available in this version; use sqlite://FILE"));
+    }
+    match text.strip_prefix("sqlite://") {
+        Some(file) if !file.is_empty() && !file.starts_with(':') && !file.contains(['?', '\0']) => {
+            Ok((text.to_owned(), PathBuf::from(file)))
+        }
+        _ if text.contains('@') => Err(given.refuse_hidden("give sqlite://FILE, such as sqlite://quell.db")),
+        _ => Err(given.refuse("give sqlite://FILE, such as sqlite://quell.db")),
+    }
+}
+
+pub(super) fn auth(given: &Given) -> Result<(), SettingsError> {
+    match given.text.as_str() {
+        "token" => Ok(()),
+        "jwt" | "none" => Err(given.refuse("it is not available in this version; use `token`")),
+        _ => Err(given.refuse("use `token`")),
+    }
+}
+
+/// The text is read where the tokens are: here it only must not be empty.
+pub(super) fn tokens(given: &Given) -> Result<Secret, SettingsError> {
+    if given.text.trim().is_empty() {
+        return Err(
+            given.refuse_hidden("it is empty; give NAME=TOKEN;NAME=TOKEN:view_any_task+cancel_any_task")
+        );
+    }
+    Ok(Secret::new(given.text.as_str()))
+}
+
+pub(super) fn switch(given: &Given) -> Result<bool, SettingsError> {
+    match given.text.as_str() {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err(given.refuse("use 1, true, 0 or false")),
+    }
+}
+
+pub(super) fn folder(given: &Given) -> Result<PathBuf, SettingsError> {
+    if given.text.is_empty() || given.text.contains('\0') {
+        Err(given.refuse("give a path"))
+    } else {
+        Ok(PathBuf::from(&given.text))
+    }
+}
+
+pub(super) fn grace(given: &Given) -> Result<Duration, SettingsError> {
+    match duration(&given.text) {
+        Some(time) if !time.is_zero() && time <= MAX_GRACE => Ok(time),
+        _ => {
+            Err(given
+                .refuse("give a time above 0 and at most 24h, such as 30s, 500ms, 2m, or 30 for seconds"))
+        }
+    }
+}
+
+pub(super) fn count(given: &Given, least: usize) -> Result<usize, SettingsError> {
+    const MOST: usize = 10_000_000;
+    let digits = !given.text.is_empty() && given.text.bytes().all(|b| b.is_ascii_digit());
+    match given.text.parse() {
+        Ok(number) if digits && (least..=MOST).contains(&number) => Ok(number),
+        _ => Err(given.refuse(format!("give a whole number from {least} to {MOST}"))),
+    }
+}
+
+pub(super) fn synchronous(given: &Given) -> Result<Synchronous, SettingsError> {
+    match given.text.as_str() {
+        "full" => Ok(Synchronous::Full),
+        "normal" => Ok(Synchronous::Normal),
+        _ => Err(given.refuse("use `full` or `normal`")),
+    }
+}
+
+pub(super) fn log_format(given: &Given) -> Result<LogFormat, SettingsError> {
+    match given.text.as_str() {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(given.refuse("use `pretty` or `json`")),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, SettingsError> {
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(SettingsError::Value {
+            from: Source::Variable("RUST_LOG".to_owned()),
+            value: shown(text),
+            allowed: "give levels, such as info or warn,quell=debug".to_owned(),
+        }),
+    }
+}
+
+/// `30s`, `500ms`, `2m`, `1.5h`, or a plain number of seconds.
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}

@@ -1,0 +1,219 @@
+//! Tables over `resolve`: which layer wins, and what each malformed value is told. It opens no file but in the last
+//! test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Flags, LogFormat, Secret, Settings, SettingsError, Synchronous, TokenSource, TomlFile, resolve};
+
+fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn toml(text: &str) -> TomlFile {
+    TomlFile { path: PathBuf::from("quell.toml"), text: Secret::new(text), world_readable: false }
+}
+
+fn with(flags: &Flags, env: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {
+    resolve(flags, &variables(env), Some(&toml(file)))
+}
+
+fn refused(env: &[(&str, &str)], file: &str) -> String {
+    with(&Flags::default(), env, file).unwrap_err().to_string()
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let settings = resolve(&Flags::default(), &BTreeMap::new(), None).unwrap();
+    assert_eq!(settings.bind, "127.0.0.1:8888");
+    assert_eq!(settings.database_url, "sqlite://quell.db");
+    assert_eq!(settings.database_file, PathBuf::from("quell.db"));
+    assert_eq!(settings.tokens, TokenSource::Made);
+    assert!(!settings.demo);
+    assert_eq!(settings.data_dir, None);
+    assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
+    assert_eq!((settings.max_running, settings.max_pending), (100_000, 100_000));
+    assert_eq!(settings.synchronous, Synchronous::Full);
+    assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
+}
+
+#[test]
+fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
+    type Get = fn(&Settings) -> String;
+    type Set = fn(&mut Flags, String);
+    let table: [(&str, [&str; 3], Set, Get); 8] = [
+        ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
+        (
+            "database_url",
+            ["sqlite://a", "sqlite://b", "sqlite://c"],
+            |f, v| f.database_url = Some(v),
+            |s| s.database_url.clone(),
+        ),
+        (
+            "data_dir",
+            ["a", "b", "c"],
+            |f, v| f.data_dir = Some(v),
+            |s| s.data_dir.as_ref().unwrap().display().to_string(),
+        ),
+        ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
+        ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
+        (
+            "shutdown_grace",
+            ["1s", "2s", "3s"],
+            |f, v| f.shutdown_grace = Some(v),
+            |s| format!("{:?}", s.shutdown_grace),
+        ),
+        ("demo", ["true", "false", "true"], |f, v| f.demo = Some(v), |s| s.demo.to_string()),
+        (
+            "synchronous",
+            ["full", "normal", "full"],
+            |f, v| f.synchronous = Some(v),
+            |s| format!("{:?}", s.synchronous).to_lowercase(),
+        ),
+    ];
+    for (key, [flag, variable, in_file], set, get) in table {
+        let mut flags = Flags::default();
+        set(&mut flags, flag.to_owned());
+        let name = format!("QUELL_{}", key.to_uppercase());
+        let file = format!("{key} = {in_file:?}");
+        let env = [(name.as_str(), variable)];
+        assert_eq!(get(&with(&flags, &env, &file).unwrap()), flag, "{key}");
+        assert_eq!(get(&with(&Flags::default(), &env, &file).unwrap()), variable, "{key}");
+        assert_eq!(get(&with(&Flags::default(), &[], &file).unwrap()), in_file, "{key}");
+    }
+}
+
+#[test]
+fn the_file_may_hold_numbers_and_switches() {
+    let settings = with(&Flags::default(), &[], "max_running = 7\ndemo = true\nshutdown_grace = 5").unwrap();
+    assert_eq!((settings.max_running, settings.demo), (7, true));
+    assert_eq!(settings.shutdown_grace, Duration::from_secs(5));
+}
+
+#[test]
+fn each_malformed_value_is_named_with_what_is_allowed() {
+    let table = [
+        ("QUELL_BIND", "8888", "give HOST:PORT"),
+        ("QUELL_BIND", ":8888", "give HOST:PORT"),
+        ("QUELL_BIND", "::1:8888", "give HOST:PORT"),
+        ("QUELL_BIND", "h:65536", "give HOST:PORT"),
+        ("QUELL_BIND", "h:+1", "give HOST:PORT"),
+        ("QUELL_BIND", "http://h:1", "give HOST:PORT"),
+        ("QUELL_DATABASE_URL", "quell.db", "give sqlite://FILE"),
+        ("QUELL_DATABASE_URL", "sqlite://", "give sqlite://FILE"),
+        ("QUELL_DATABASE_URL", "sqlite://:memory:", "give sqlite://FILE"),
+        ("QUELL_AUTH", "jwt", "not available in this version"),
+        ("QUELL_AUTH", "none", "not available in this version"),
+        ("QUELL_AUTH", "basic", "use `token`"),
+        ("QUELL_DEMO", "yes", "use 1, true, 0 or false"),
+        ("QUELL_DEMO", "", "use 1, true, 0 or false"),
+        ("QUELL_SHUTDOWN_GRACE", "0", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "-1s", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "1d", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "s", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "inf", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "25h", "at most 24h"),
+        ("QUELL_MAX_RUNNING", "0", "give a whole number from 1"),
+        ("QUELL_MAX_RUNNING", "1.5", "give a whole number from 1"),
+        ("QUELL_MAX_RUNNING", "+1", "give a whole number from 1"),
+        ("QUELL_MAX_PENDING", "99999999999999999999999", "give a whole number from 0"),
+        ("QUELL_SYNCHRONOUS", "off", "use `full` or `normal`"),
+        ("QUELL_LOG_FORMAT", "xml", "use `pretty` or `json`"),
+        ("RUST_LOG", "quell=loud", "give levels"),
+    ];
+    for (name, value, allowed) in table {
+        let env = [(name, value)];
+        if name == "RUST_LOG" || !value.is_empty() {
+            assert!(refused(&env, "").contains(value), "{name}={value}");
+        }
+        let line = refused(&env, "");
+        assert!(line.contains(name) && line.contains(allowed) && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn a_malformed_value_is_named_after_the_layer_that_gave_it() {
+    let flags = Flags { max_running: Some("x".to_owned()), ..Flags::default() };
+    let line = with(&flags, &[("QUELL_MAX_RUNNING", "2")], "").unwrap_err().to_string();
+    assert_eq!(line, "--max-running cannot be `x`: give a whole number from 1 to 10000000");
+    let line = refused(&[], "max_running = \"x\"");
+    assert_eq!(line, "`max_running` in quell.toml cannot be `x`: give a whole number from 1 to 10000000");
+}
+
+#[test]
+fn durations_are_written_in_several_ways() {
+    let table =
+        [("30", 30_000), ("30s", 30_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000), ("1.5s", 1500)];
+    for (text, millis) in table {
+        let settings = with(&Flags::default(), &[("QUELL_SHUTDOWN_GRACE", text)], "").unwrap();
+        assert_eq!(settings.shutdown_grace, Duration::from_millis(millis), "{text}");
+    }
+}
+
+#[test]
+fn what_is_unknown_is_refused() {
+    for name in ["QUELL_BINDD", "QUELL_JWT_SECRET", "QUELL_RATE_LIMIT", "QUELL_"] {
+        let line = refused(&[(name, "hush-hush-hush")], "");
+        assert!(line.contains(name) && !line.contains("hush"), "{line}");
+    }
+    assert!(refused(&[], "bnid = 1").contains("unknown key `bnid` in quell.toml"));
+    assert!(refused(&[], "[bind]\nport = 1").contains("give a text"));
+    let fine = [("QUELL_URL", "x"), ("QUELL_TOKEN", "x"), ("QUELL_CONFIG", "x"), ("PATH", "x")];
+    assert!(with(&Flags::default(), &fine, "").is_ok());
+}
+
+#[test]
+fn no_message_and_no_debug_shows_a_secret() {
+    let secret = "alice=hush-hush-hush-hush";
+    for settings in [
+        with(&Flags::default(), &[("QUELL_API_TOKENS", secret)], "").unwrap(),
+        with(&Flags::default(), &[], &format!("api_tokens = {secret:?}")).unwrap(),
+    ] {
+        assert!(!format!("{settings:?}").contains("hush"));
+        assert_eq!(settings.tokens, TokenSource::Given(Secret::new(secret)));
+    }
+    for line in [
+        refused(&[("QUELL_DATABASE_URL", "postgres://u:hush@h/d")], ""),
+        refused(&[("QUELL_DATABASE_URL", "mysql://u:hush@h/d")], ""),
+        refused(&[], &format!("api_tokens = {secret:?}x")),
+        refused(&[], &format!("api_tokens = [{secret:?}]")),
+        refused(&[], &format!("bind = \"h:1\"\napi_tokens = {secret}")),
+    ] {
+        assert!(!line.contains("hush") && !line.contains('\n'), "{line}");
+    }
+    assert!(refused(&[], "bind = \"h:1\"\n!").contains("line 2"));
+}
+
+#[test]
+fn tokens_come_from_one_place() {
+    let both = [("QUELL_API_TOKENS", "a=b"), ("QUELL_API_TOKENS_FILE", "f")];
+    assert!(refused(&both, "").contains("both set"));
+    assert!(refused(&[("QUELL_API_TOKENS", " ")], "").contains("empty"));
+    let settings =
+        with(&Flags::default(), &[("QUELL_API_TOKENS_FILE", "f")], "api_tokens = \"a=b\"").unwrap();
+    assert_eq!(settings.tokens, TokenSource::File(PathBuf::from("f")));
+}
+
+#[test]
+fn a_file_with_tokens_that_everybody_may_read_is_refused() {
+    let mut file = toml("api_tokens = \"a=b\"");
+    file.world_readable = true;
+    let error = resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).unwrap_err();
+    assert!(error.to_string().contains("chmod 600 quell.toml"), "{error}");
+    file.text = Secret::new("bind = \"h:1\"");
+    assert!(resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).is_ok());
+}
+
+#[test]
+fn a_value_in_a_message_stays_on_one_line() {
+    let line = refused(&[("QUELL_BIND", "a\nb\u{1b}[31m")], "");
+    assert!(!line.contains('\n') && !line.contains('\u{1b}'), "{line:?}");
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let flags = Flags { config: Some("/nowhere/quell.toml".to_owned()), ..Flags::default() };
+    let error = super::load(&flags).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/quell.toml"), "{error}");
+}

@@ -1,0 +1,13 @@
+//! The integration tests: one binary, so that it links once.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test says by a panic that it failed"
+)]
+
+mod architecture;
+mod licences;
+mod serve;
+mod source;

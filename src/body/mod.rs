@@ -24,4 +24,4 @@ pub(crate) use boundary::{Contained, catch};
 pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};
-pub(crate) use pool::{Pool, PoolSettings};
+pub(crate) use pool::{Child, Pool, PoolSettings};

@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 use super::blocking::{Blocking, Job};
 use super::boundary::{Contained, catch};
 
+/// A future that runs beside a body; dropped, it is cancelled at its next await.
+pub(crate) type Child = Task<()>;
+
 /// How large a pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PoolSettings {
@@ -115,7 +118,7 @@ impl Pool {
     ///
     /// A panic is logged, and the task ends then like any other. There is no output, on purpose: the
     /// executor drops one that nobody fetched where a panicking drop ends the process. Send it elsewhere.
-    pub(crate) fn spawn_child(&self, future: impl Future<Output = ()> + Send + 'static) -> Task<()> {
+    pub(crate) fn spawn_child(&self, future: impl Future<Output = ()> + Send + 'static) -> Child {
         // `map`, not an async block: that would keep room for the future twice.
         let future = Contained::new("task", future).map(|answer| {
             if let Err(message) = answer {

@@ -6,13 +6,12 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use async_executor::Task;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{self, Asked, Attempt, BodyEnd, Cleaned, Control, Report};
+use crate::body::{self, Asked, Attempt, BodyEnd, Child, Cleaned, Control, Report};
 use crate::lifecycle::{self, AskedHow, CleanupState};
 use crate::store::QueuedSignal;
 use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, TaskId, TaskKey, Timestamp};
@@ -53,7 +52,7 @@ pub(crate) struct Extras {
     /// A signal has come.
     pub(crate) arrived: Notify,
     signals: Mutex<VecDeque<QueuedSignal>>,
-    children: Mutex<Vec<Task<()>>>,
+    children: Mutex<Vec<Child>>,
 }
 
 /// Who a live task is.
@@ -219,7 +218,7 @@ impl Extras {
     }
 
     /// Keeps a task that the body spawned.
-    pub(crate) fn adopt(&self, child: Task<()>) {
+    pub(crate) fn adopt(&self, child: Child) {
         let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
         children.retain(|child| !child.is_finished());
         children.push(child);
@@ -245,7 +244,7 @@ impl Attempt for Live {
             .boxed()
     }
 
-    fn take_children(&self) -> Vec<Task<()>> {
+    fn take_children(&self) -> Vec<Child> {
         let Some(extras) = self.extras.get() else { return Vec::new() };
         std::mem::take(&mut *extras.children.lock().unwrap_or_else(PoisonError::into_inner))
     }

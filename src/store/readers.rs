@@ -120,6 +120,10 @@ mod tests {
             Ok(Vec::new())
         }
 
+        fn last_event(&mut self, _: TaskId) -> Result<i64, StoreError> {
+            Ok(0)
+        }
+
         fn queued(&mut self, _: i64, _: u32) -> Result<Vec<Record>, StoreError> {
             Ok(Vec::new())
         }

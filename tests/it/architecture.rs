@@ -32,7 +32,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("libsqlite3_sys", &["store"]),
     ("reqwest", &["server", "cli"]),
     ("toml", &["server"]),
-    ("tokio", &["body", "runtime", "http", "server"]),
+    ("tokio", &["store", "body", "runtime", "http", "server"]),
     ("tracing_subscriber", &["server", "cli"]),
 ];
 

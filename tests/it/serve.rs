@@ -94,7 +94,6 @@ fn one_life(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) 
 }
 
 #[test]
-#[ignore = "until the runtime is there"]
 fn the_first_start_shows_its_token_once_and_sigterm_ends_it_with_0() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, out, err) = one_life(folder.path(), &["--demo"]);
@@ -113,7 +112,6 @@ fn the_first_start_shows_its_token_once_and_sigterm_ends_it_with_0() {
 }
 
 #[test]
-#[ignore = "until the runtime is there"]
 fn weaker_commits_are_told_at_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, _, err) = one_life(folder.path(), &["--synchronous", "normal"]);

@@ -33,10 +33,8 @@ macro_rules! statements {
 // OR FAIL: a constraint leaves the rows before it, and the whole transaction is rolled back anyway. Without it
 // SQLite keeps a copy of every page that a statement changes.
 statements! {
-    InsertTask(13): "INSERT OR FAIL INTO tasks (id, app, model, status, owner, timeout_seconds, idle_timeout_seconds,
-        created_at, updated_at, started_at, node, epoch, queued, attempt)
-        SELECT column1, column2, column3, column4, column5, column6, column7, column8, column9, column10, column11,
-        column12, column13, 1 FROM (VALUES ", ")";
+    InsertTask(14): "INSERT OR FAIL INTO tasks (id, app, model, status, owner, timeout_seconds, idle_timeout_seconds,
+        created_at, updated_at, started_at, node, epoch, queued, attempt) VALUES ", "";
     InsertData(3): "INSERT OR FAIL INTO task_data (task_id, kind, data) VALUES ", "";
     InsertEvent(5): "INSERT OR FAIL INTO task_events (task_id, seq, at, kind, data) VALUES ", "";
     EndTask(9): "UPDATE OR FAIL tasks SET status = column3, queued = 0, updated_at = column4, completed_at = column4,
@@ -58,7 +56,7 @@ statements! {
 }
 
 /// A row of `tasks` as it is made.
-pub(super) type NewRow<'a> = Row<'a, 13>;
+pub(super) type NewRow<'a> = Row<'a, 14>;
 
 /// A row of `task_data`.
 pub(super) type DataRow<'a> = Row<'a, 3>;
@@ -84,6 +82,7 @@ pub(super) fn new_row<'a>(task: &'a NewTask, stage: Stage, node: Option<&'a Arc<
         node.map(|node| &**node).into(),
         i64::from(runs).into(),
         i64::from(stage == Stage::Queued).into(),
+        1.into(),
     ]
 }
 

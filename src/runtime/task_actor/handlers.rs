@@ -29,9 +29,9 @@ impl Actor for TaskActor {
 impl Handler<Durable> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, Durable(tag, answer): Durable, ctx: &mut Self::Context) {
+    fn handle(&mut self, Durable(tag, answer): Durable, _: &mut Self::Context) {
         match tag {
-            Tag::Begin => self.start_recorded(answer, ctx),
+            Tag::Begin => self.start_recorded(answer),
             Tag::Ask => self.request_recorded(&answer),
             Tag::Timeout => self.timeout_recorded(&answer),
             Tag::End => {
@@ -40,7 +40,7 @@ impl Handler<Durable> for TaskActor {
                     tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
                     self.rare().receipt = None;
                 }
-                self.step(LadderInput::Durable, ctx);
+                self.step(LadderInput::Durable);
             }
         }
     }
@@ -49,12 +49,15 @@ impl Handler<Durable> for TaskActor {
 impl Handler<Cancel> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, Cancel { ask, reply, .. }: Cancel, ctx: &mut Self::Context) {
-        if let Err(refusal) = self.services.require_writes() {
+    fn handle(&mut self, Cancel { ask, reply, .. }: Cancel, _: &mut Self::Context) {
+        if self.is_over {
+            // It was on its way here when the task ended, or went back to wait: the row tells which.
+            let _ = reply.send(CancelAnswer::NotHere);
+        } else if let Err(refusal) = self.services.require_writes() {
             let _ = reply.send(CancelAnswer::Refused(refusal));
         } else if self.ladder.takes_requests() {
             self.rare().askers.push(reply);
-            self.step(LadderInput::Ask(ask), ctx);
+            self.step(LadderInput::Ask(ask));
         } else {
             self.rare().late.push(reply);
         }
@@ -64,8 +67,8 @@ impl Handler<Cancel> for TaskActor {
 impl Handler<StopForShutdown> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, StopForShutdown(ask): StopForShutdown, ctx: &mut Self::Context) {
-        self.step(LadderInput::Ask(ask), ctx);
+    fn handle(&mut self, StopForShutdown(ask): StopForShutdown, _: &mut Self::Context) {
+        self.step(LadderInput::Ask(ask));
     }
 }
 
@@ -73,7 +76,9 @@ impl Handler<Requested> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, Requested { reply, .. }: Requested, _: &mut Self::Context) {
-        if self.rare().request_is_durable {
+        if self.is_over {
+            let _ = reply.send(CancelAnswer::ReadRow);
+        } else if self.rare().request_is_durable {
             let answer = self.asked_receipt().map_or(CancelAnswer::ReadRow, CancelAnswer::Receipt);
             let _ = reply.send(answer);
         } else {
@@ -86,7 +91,9 @@ impl Handler<SetTimeout> for TaskActor {
     type Result = ();
 
     fn handle(&mut self, SetTimeout { id, timeout, reply }: SetTimeout, _: &mut Self::Context) {
-        if self.ladder.takes_requests() {
+        if self.is_over {
+            let _ = reply.send(TimeoutAnswer::NotHere);
+        } else if self.ladder.takes_requests() {
             self.rare().timeout_moved = true;
             self.rare().timeouts.push_back((timeout, reply));
             self.commit(Write::SetTimeout { id, timeout, at: clock::wall() }, Tag::Timeout);
@@ -102,7 +109,7 @@ impl Handler<TimeoutRead> for TaskActor {
     fn handle(&mut self, TimeoutRead(_, timeout): TimeoutRead, _: &mut Self::Context) {
         // What came to this actor itself is newer than what was read.
         let moved_here = self.rare.as_ref().is_some_and(|rare| rare.timeout_moved);
-        if !moved_here && timeout != self.timeout {
+        if !self.is_over && !moved_here && timeout != self.timeout {
             self.timeout = timeout;
             self.arm_deadline();
         }
@@ -128,18 +135,18 @@ impl Handler<Status> for TaskActor {
 impl Handler<TimerOver> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, TimerOver(slot, at): TimerOver, ctx: &mut Self::Context) {
+    fn handle(&mut self, TimerOver(slot, at): TimerOver, _: &mut Self::Context) {
         match slot {
             Slot::Deadline if self.deadline == Some(at) => {
                 self.deadline = None;
                 if let Some(timeout) = self.timeout {
-                    self.step(LadderInput::Ask(Ask::timeout(clock::wall(), timeout)), ctx);
+                    self.step(LadderInput::Ask(Ask::timeout(clock::wall(), timeout)));
                 }
             }
             Slot::Ladder => {
                 let Some((timer, _)) = self.rung_timer.take_if(|(_, armed)| *armed == at) else { return };
                 let probe = (timer == Timer::Stop).then(|| self.live.abandon());
-                self.step(LadderInput::Over(timer, probe), ctx);
+                self.step(LadderInput::Over(timer, probe));
             }
             // Moved meanwhile.
             Slot::Deadline => {}
@@ -150,28 +157,28 @@ impl Handler<TimerOver> for TaskActor {
 impl Handler<BodyCleaning> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, BodyCleaning(_, end): BodyCleaning, ctx: &mut Self::Context) {
-        self.step(LadderInput::Cleaning(end), ctx);
+    fn handle(&mut self, BodyCleaning(_, end): BodyCleaning, _: &mut Self::Context) {
+        self.step(LadderInput::Cleaning(end));
     }
 }
 
 impl Handler<BodyStopped> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, BodyStopped(_, report): BodyStopped, ctx: &mut Self::Context) {
-        self.step(LadderInput::Stopped(end_of(report.end), cleanup_of(report.cleanup)), ctx);
+    fn handle(&mut self, BodyStopped(_, report): BodyStopped, _: &mut Self::Context) {
+        self.step(LadderInput::Stopped(end_of(report.end), cleanup_of(report.cleanup)));
     }
 }
 
 impl Handler<Press> for TaskActor {
     type Result = ();
 
-    fn handle(&mut self, press: Press, ctx: &mut Self::Context) {
+    fn handle(&mut self, press: Press, _: &mut Self::Context) {
         match press {
-            Press::Hurry => self.step(LadderInput::Hurry, ctx),
+            Press::Hurry => self.step(LadderInput::Hurry),
             Press::GiveUp => {
                 let probe = self.live.abandon();
-                self.step(LadderInput::GiveUp(probe), ctx);
+                self.step(LadderInput::GiveUp(probe));
             }
         }
     }

@@ -5,14 +5,13 @@
 //! decides nothing.
 //!
 //! Invariants: a caller is answered only with what is durable (I-6); whoever asked before the end was decided
-//! gets the receipt of that end, whoever came later reads the row.
+//! gets the receipt of that end, whoever came later reads the row. It never stops by itself: what was routed to it
+//! before the coordinator heard of its end is still answered, and it goes when the coordinator drops its address.
 
 mod handlers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use actix::{ActorContext, Context};
 
 use tokio::sync::oneshot;
 
@@ -58,6 +57,8 @@ pub(crate) struct TaskActor {
     deadline: Option<Instant>,
     rung_timer: Option<(Timer, Instant)>,
     origin: Option<Origin>,
+    /// The coordinator was told that the task does not run here any more.
+    is_over: bool,
     /// What only some tasks need.
     rare: Option<Box<Rare>>,
 }
@@ -97,6 +98,7 @@ impl TaskActor {
             deadline: None,
             rung_timer: None,
             origin: Some(origin),
+            is_over: false,
             rare: None,
         }
     }
@@ -129,9 +131,9 @@ impl TaskActor {
     }
 
     /// The row is durable, or could not be written.
-    fn start_recorded(&mut self, answer: Result<Answer, StoreError>, ctx: &mut Context<Self>) {
+    fn start_recorded(&mut self, answer: Result<Answer, StoreError>) {
         match answer {
-            Ok(Answer::Stale) => self.give_up_start(None, ctx),
+            Ok(Answer::Stale) => self.give_up_start(None),
             Ok(answer) => {
                 if let Answer::Begun(signals) = answer {
                     for signal in signals {
@@ -142,9 +144,9 @@ impl TaskActor {
                 self.answer_start();
                 self.services.live.insert(&self.live);
                 self.arm_deadline();
-                self.step(LadderInput::Recorded, ctx);
+                self.step(LadderInput::Recorded);
             }
-            Err(error) => self.give_up_start(Some(Refusal::Unavailable(error)), ctx),
+            Err(error) => self.give_up_start(Some(Refusal::Unavailable(error))),
         }
     }
 
@@ -173,7 +175,7 @@ impl TaskActor {
     }
 
     /// The row could not be made, or (with no refusal) somebody was first: the body never begins.
-    fn give_up_start(&mut self, refusal: Option<Refusal>, ctx: &mut Context<Self>) {
+    fn give_up_start(&mut self, refusal: Option<Refusal>) {
         let from_queue = matches!(&self.origin, Some(Origin::Pending { reply: None, .. }));
         let waits = from_queue && refusal.is_some();
         if let Some(rare) = self.rare.take() {
@@ -193,16 +195,19 @@ impl TaskActor {
             }
             (Some(Origin::Pending { reply: None, .. }) | None, _) => {}
         }
-        self.finish(waits, ctx);
+        self.finish(waits);
     }
 
-    fn step(&mut self, input: LadderInput, ctx: &mut Context<Self>) {
+    fn step(&mut self, input: LadderInput) {
+        if self.is_over {
+            return;
+        }
         for effect in self.ladder.step(input) {
-            self.carry_out(effect, ctx);
+            self.carry_out(effect);
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+    fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Begin => self.live.begin(),
             Effect::Tell(how) => {
@@ -215,7 +220,7 @@ impl TaskActor {
             Effect::DropBody => self.live.stop(),
             Effect::RunCleanup(_) => self.live.begin_cleanup(),
             Effect::DropCleanup => self.live.stop_cleanup(),
-            Effect::Forget => self.answer_end(ctx),
+            Effect::Forget => self.answer_end(),
         }
     }
 
@@ -252,7 +257,7 @@ impl TaskActor {
     }
 
     /// The last write is durable: everybody who waits is told.
-    fn answer_end(&mut self, ctx: &mut Context<Self>) {
+    fn answer_end(&mut self) {
         if let Some(rare) = self.rare.take() {
             let Rare { askers, late, requested, timeouts, receipt, .. } = *rare;
             for asker in askers.into_iter().chain(requested) {
@@ -266,14 +271,14 @@ impl TaskActor {
                 let _ = reply.send(TimeoutAnswer::Ended);
             }
         }
-        self.finish(false, ctx);
+        self.finish(false);
     }
 
-    fn finish(&mut self, waits: bool, ctx: &mut Context<Self>) {
+    fn finish(&mut self, waits: bool) {
+        self.is_over = true;
         self.disarm();
         self.services.live.remove(self.live.id);
         self.services.tell_coordinator(Finished { id: self.live.id, waits });
-        ctx.stop();
     }
 
     fn request_recorded(&mut self, answer: &Result<Answer, StoreError>) {

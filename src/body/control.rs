@@ -136,9 +136,16 @@ impl Control {
         }
     }
 
-    /// Whether the body was written off: what it still says and sends is refused.
-    pub(crate) fn is_abandoned(&self) -> bool {
+    /// Whether the body was written off.
+    pub(super) fn is_abandoned(&self) -> bool {
         self.word.load(SeqCst) & ABANDONED != 0
+    }
+
+    /// Whether nothing of the attempt runs any more that could still be recorded: it was written off, or the body
+    /// and its cleanup are over.
+    pub(crate) fn is_over(&self) -> bool {
+        let word = self.word.load(SeqCst);
+        word & ABANDONED != 0 || word & (DONE | CLEANING) == DONE
     }
 
     /// Ends a running cleanup at its next await (rung 4); its report says that it timed out.

@@ -77,7 +77,7 @@ impl TaskContext {
     pub async fn send_event<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> {
         let event = NewEvent::new(kind, data, clock::wall())?;
         let services = &self.0.services;
-        if self.0.is_abandoned() {
+        if self.0.is_over() {
             return Err(EventError::Ended);
         }
         // The task's own window first: a flood waits there, and not in front of others' events.
@@ -86,7 +86,7 @@ impl TaskContext {
         let kib = u32::try_from(event.data.as_str().len() / 1024).unwrap_or(u32::MAX) + 1;
         let room = Arc::clone(&services.event_room).acquire_many_owned(kib).await;
         let room = room.map_err(|_| EventError::Ended)?;
-        if self.0.is_abandoned() {
+        if self.0.is_over() {
             return Err(EventError::Ended);
         }
         self.0.stamp(event.at);

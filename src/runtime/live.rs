@@ -183,8 +183,9 @@ impl Live {
         }
     }
 
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.control.is_abandoned()
+    /// Whether the body and its cleanup are over, or were written off: what they still send is refused.
+    pub(crate) fn is_over(&self) -> bool {
+        self.control.is_over()
     }
 
     /// Runs the cleanup alone, for a body that had ended before it was asked.

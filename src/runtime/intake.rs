@@ -18,9 +18,17 @@ pub(crate) struct Op<R> {
     pub(crate) reply: R,
 }
 
+/// A change of a row, and the events that its body had sent before it.
+struct Change<R> {
+    before: VecDeque<Op<R>>,
+    op: Op<R>,
+}
+
 /// The queue in front of the writer.
 pub(crate) struct Intake<R> {
-    changes: VecDeque<Op<R>>,
+    changes: VecDeque<Change<R>>,
+    /// How many changes of each task wait: events that were sent after them go no earlier.
+    changing: HashMap<TaskId, usize>,
     events: HashMap<TaskId, VecDeque<Op<R>>>,
     /// Tasks with events, each once: whose turn it is.
     turns: VecDeque<TaskId>,
@@ -28,7 +36,12 @@ pub(crate) struct Intake<R> {
 
 impl<R> Intake<R> {
     pub(crate) fn new() -> Self {
-        Self { changes: VecDeque::new(), events: HashMap::new(), turns: VecDeque::new() }
+        Self {
+            changes: VecDeque::new(),
+            changing: HashMap::new(),
+            events: HashMap::new(),
+            turns: VecDeque::new(),
+        }
     }
 
     pub(crate) fn push(&mut self, op: Op<R>) {
@@ -39,7 +52,13 @@ impl<R> Intake<R> {
             }
             queue.push_back(op);
         } else {
-            self.changes.push_back(op);
+            // The turn of these events stays in the list, and may find nothing.
+            let task = op.write.task();
+            let before = task.and_then(|id| self.events.remove(&id)).unwrap_or_default();
+            if let Some(id) = task {
+                *self.changing.entry(id).or_default() += 1;
+            }
+            self.changes.push_back(Change { before, op });
         }
     }
 
@@ -57,16 +76,19 @@ impl<R> Intake<R> {
         let mut group = Vec::with_capacity(self.changes.len().min(GROUP));
         let mut events = 0;
         for _ in 0..GROUP {
-            let Some(change) = self.changes.pop_front() else { break };
-            if let Some(own) = change.write.task().and_then(|id| self.events.remove(&id)) {
-                // Its turn stays in the list, and finds nothing.
-                events += own.len();
-                group.extend(own);
-            }
-            group.push(change);
+            let Some(Change { before, op }) = self.changes.pop_front() else { break };
+            self.changed(op.write.task());
+            events += before.len();
+            group.extend(before);
+            group.push(op);
         }
+        let mut later = Vec::new();
         while events < GROUP {
             let Some(id) = self.turns.pop_front() else { break };
+            if self.changing.contains_key(&id) {
+                later.push(id);
+                continue;
+            }
             let Some(queue) = self.events.get_mut(&id) else { continue };
             if let Some(op) = queue.pop_front() {
                 group.push(op);
@@ -78,7 +100,18 @@ impl<R> Intake<R> {
                 self.turns.push_back(id);
             }
         }
+        self.turns.extend(later);
         group
+    }
+
+    fn changed(&mut self, task: Option<TaskId>) {
+        let Some(id) = task else { return };
+        if let Some(count) = self.changing.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.changing.remove(&id);
+            }
+        }
     }
 
     /// Puts back what could not be written, in front of everything that came since.
@@ -179,5 +212,30 @@ mod tests {
         assert_eq!(labels(&intake.next_group()), ["before", "asked"]);
         intake.push(event(1, "after"));
         assert_eq!(labels(&intake.next_group()), ["after"]);
+    }
+
+    #[test]
+    fn an_event_does_not_pass_a_change_that_was_made_before_it() {
+        let mut intake = Intake::new();
+        for op in [event(1, "before"), change(1, "asked"), event(1, "between"), change(1, "ends")] {
+            intake.push(op);
+        }
+        intake.push(event(1, "after"));
+        assert_eq!(labels(&intake.next_group()), ["before", "asked", "between", "ends", "after"]);
+        assert!(intake.is_empty());
+    }
+
+    #[test]
+    fn an_event_waits_for_a_change_of_its_task_that_found_no_place_in_the_group() {
+        let mut intake = Intake::new();
+        for _ in 0..GROUP {
+            intake.push(change(2, "other"));
+        }
+        for op in [change(1, "asked"), event(1, "after"), event(3, "free")] {
+            intake.push(op);
+        }
+        assert_eq!(labels(&intake.next_group()).split_off(GROUP), ["free"]);
+        assert_eq!(labels(&intake.next_group()), ["asked", "after"]);
+        assert!(intake.is_empty());
     }
 }

@@ -86,6 +86,7 @@ impl TaskContext {
         let kib = u32::try_from(event.data.as_str().len() / 1024).unwrap_or(u32::MAX) + 1;
         let room = Arc::clone(&services.event_room).acquire_many_owned(kib).await;
         let room = room.map_err(|_| EventError::Ended)?;
+        self.0.request_placed().await;
         if self.0.is_over() {
             return Err(EventError::Ended);
         }

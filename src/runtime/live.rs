@@ -3,7 +3,7 @@
 //! used.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures_util::FutureExt;
@@ -41,6 +41,8 @@ pub(crate) struct Live {
     /// When the body last gave a sign of life, in microseconds of wall time.
     sign: AtomicI64,
     told: OnceLock<Box<TaskCancelled>>,
+    /// The request that the body was told of is on its way to the row, or will never go there.
+    is_request_placed: AtomicBool,
     token: OnceLock<CancellationToken>,
     extras: OnceLock<Box<Extras>>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Extras {
     pub(crate) window: Arc<Semaphore>,
     /// A signal has come.
     pub(crate) arrived: Notify,
+    /// The request is on its way to the row.
+    placed: Notify,
     signals: Mutex<VecDeque<QueuedSignal>>,
     children: Mutex<Vec<Child>>,
 }
@@ -82,6 +86,7 @@ impl Live {
             control: Control::new(),
             sign: AtomicI64::new(clock::wall().as_micros()),
             told: OnceLock::new(),
+            is_request_placed: AtomicBool::new(false),
             token: OnceLock::new(),
             extras: OnceLock::new(),
         })
@@ -133,6 +138,30 @@ impl Live {
         }
     }
 
+    /// The request was given to the writer, or is not to be written: what the body sends from now on follows it.
+    pub(crate) fn place_request(&self) {
+        self.is_request_placed.store(true, Ordering::SeqCst);
+        if let Some(extras) = self.extras.get() {
+            extras.placed.notify_waiters();
+        }
+    }
+
+    /// Waits, where the body was told of a request, until that is on its way: its event is not overtaken by what
+    /// the body sends when it hears of it.
+    pub(crate) async fn request_placed(&self) {
+        let extras = self.extras();
+        loop {
+            let placed = extras.placed.notified();
+            tokio::pin!(placed);
+            // Registered before looking, as the other side looks for the extras after it set the flag.
+            placed.as_mut().enable();
+            if self.told().is_none() || self.is_request_placed.load(Ordering::SeqCst) {
+                return;
+            }
+            placed.await;
+        }
+    }
+
     /// Whether the body was asked to stop, and with which words.
     pub(crate) fn told(&self) -> Option<&TaskCancelled> {
         if self.control.asked() == Asked::NotAsked { None } else { self.told.get().map(|told| &**told) }
@@ -154,6 +183,7 @@ impl Live {
             Box::new(Extras {
                 window: Arc::new(Semaphore::new(WINDOW)),
                 arrived: Notify::new(),
+                placed: Notify::new(),
                 signals: Mutex::default(),
                 children: Mutex::default(),
             })

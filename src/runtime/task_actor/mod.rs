@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::lifecycle::{Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
+use crate::lifecycle::{AskedHow, Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
 use crate::store::{Answer, NewTask, StoreError, Write};
 use crate::task::{Record, Timeout, Timestamp};
 
@@ -214,6 +214,9 @@ impl TaskActor {
                 if let Some(ask) = self.ladder.any_ask() {
                     self.live.tell(&ask.request, how);
                 }
+                if how == AskedHow::ToRunAgain {
+                    self.live.place_request();
+                }
             }
             Effect::Write(change) => self.write(change),
             Effect::Arm(timer, time) => self.arm_rung(timer, time),
@@ -238,6 +241,7 @@ impl TaskActor {
             // A running task's ladder asks for none of these.
             Change::Queued | Change::Begun | Change::AlreadyAsked => {}
         }
+        self.live.place_request();
     }
 
     /// Keeps what its askers will be told, and tells the log of a body that was written off.

@@ -19,6 +19,16 @@ use super::{cancel, health, path, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
+/// | route | does |
+/// |---|---|
+/// | `POST /tasks/{app}/{model}` | starts a task |
+/// | `GET /tasks/{app}/{model}/{id}` | shows it |
+/// | `PATCH /tasks/{app}/{model}/{id}` | moves its deadline |
+/// | `POST /tasks/{app}/{model}/{id}/signals/{name}` | hands it a signal |
+/// | `POST /cancel/{app}/{model}/{id}` | cancels it |
+/// | `GET /stream/{app}/{model}/{id}` | its events, as server-sent events |
+/// | `GET /health`, `GET /livez`, `GET /readyz` | without credentials: whether the process answers, and takes work |
+///
 /// A path that leads nowhere is answered with a problem: under a scope, only below it; at the root, everywhere,
 /// unless the host sets a `default_service` of its own afterwards.
 ///

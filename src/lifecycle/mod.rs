@@ -1,7 +1,7 @@
 //! Layer 1: what may happen to a task, decided and nothing else.
 //!
 //! Two pure machines. [`transition`] says what an input does to a *row*: every (status, input) pair has an
-//! answer, and a terminal row has only one. [`Ladder`] says what a running task *does next* on its way to an
+//! answer, and a terminal row has only one. `Ladder` says what a running task *does next* on its way to an
 //! end: one way down for cancel, timeout and shutdown. Neither waits, reads a clock or writes anything.
 
 mod ask;

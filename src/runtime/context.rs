@@ -20,8 +20,24 @@ use super::{Refusal, clock};
 
 /// A body's link to its task. Cloning is cheap.
 ///
-/// Every wait here ends when the task is asked to stop, with [`TaskCancelled`], which is passed on with `?`.
-/// After the task has ended a context that was kept does nothing any more.
+/// `sleep`, `cancelled`, `signal` and `signal_within` end when the task is asked to stop, with [`TaskCancelled`],
+/// which is passed on with `?`. `send_event` does not: a body that waits there is dropped at that await.
+/// After the task has ended a context that was kept does nothing any more; what it still sends is dropped.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use quell::{TaskContext, TaskError};
+/// async fn poll_a_printer(ctx: TaskContext) -> Result<u32, TaskError> {
+///     for page in 1.. {
+///         ctx.sleep(Duration::from_millis(200)).await?; // errs as soon as the task is asked to stop
+///         ctx.send_event("page", &serde_json::json!({ "page": page })).await?;
+///         if page == 10 {
+///             return Ok(page);
+///         }
+///     }
+///     Ok(0)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct TaskContext(Arc<Live>);
 
@@ -67,7 +83,8 @@ impl TaskContext {
     /// 64 KiB as JSON; what is no object is sent as `{"value": …}`.
     ///
     /// Returns when the event is accepted: it becomes durable, and visible, in order and without gaps, at the
-    /// latest with the end of the task. A body that sends faster than the disk takes is slowed down here.
+    /// latest with the end of the task. A body that sends faster than the disk takes is slowed down here, and
+    /// waits here while the database takes no writes.
     ///
     /// # Errors
     /// As [`EventError`] says; then nothing was sent.
@@ -96,7 +113,7 @@ impl TaskContext {
         Ok(())
     }
 
-    /// [`TaskContext::send_event`] for a blocking body.
+    /// [`TaskContext::send_event`] for a blocking body: the thread waits, and cannot be stopped meanwhile.
     ///
     /// # Errors
     /// As [`TaskContext::send_event`].
@@ -169,7 +186,7 @@ impl TaskContext {
         }
     }
 
-    /// Sleeps.
+    /// Sleeps for that long, at least.
     ///
     /// # Errors
     /// [`TaskCancelled`] as soon as the task is asked to stop, also where it was before.

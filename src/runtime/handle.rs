@@ -22,6 +22,8 @@ use crate::store::{Answer, QueuedSignal, StoreError, Write};
 
 /// The runtime, from outside. Cloning is cheap.
 ///
+/// [`Runtime::start`](crate::Runtime::start) gives it. It checks no permission: the HTTP layer does.
+///
 /// # Cancel safety
 /// Dropping a future of this handle takes nothing back: a command, once sent, is carried out.
 #[derive(Clone)]
@@ -270,6 +272,20 @@ impl Coordinator {
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Refused`].
+    ///
+    /// ```no_run
+    /// # async fn example(coordinator: quell::Coordinator) -> Result<(), Box<dyn std::error::Error>> {
+    /// use quell::Notice;
+    ///
+    /// let mut watch = coordinator.watch(&"tests/LongTask/123".parse()?, 0).await?;
+    /// while let Some(notice) = watch.next().await {
+    ///     if let Notice::Event(event) = notice? {
+    ///         println!("{}: {} {}", event.seq, event.kind, event.data.as_str());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn watch(&self, key: &TaskKey, after: i64) -> Result<Watch, CommandError> {
         let watch = Watch::new(Arc::clone(&self.0), key.id, after.max(0));
         self.task(key).await.map(|_| watch)
@@ -312,6 +328,9 @@ impl Coordinator {
     /// Stops everything within the budget: takes no more work, asks every task to stop, climbs the ladder, and
     /// writes every row. Resolves when all of that is done and watchers have been told.
     ///
+    /// At the budget less 4.5 s (not before a quarter of it) the grace is skipped, at the budget less 1.5 s (not
+    /// before half of it) what still runs is written off. This is the last call on a handle.
+    ///
     /// # Cancel safety
     /// Dropped before it returns, the shutdown goes on.
     pub async fn shutdown(&self, budget: Duration) {
@@ -319,7 +338,7 @@ impl Coordinator {
         self.errand(async move { shutdown::run(&services, budget).await }).await;
     }
 
-    /// Skips the grace of a shutdown under way.
+    /// Skips the grace of every task that has been asked to stop: for a shutdown that is to be faster.
     pub fn hurry(&self) {
         self.0.tell_coordinator(super::messages::Press::Hurry);
     }

@@ -52,21 +52,22 @@ impl ModelSettings {
         self
     }
 
-    /// How long a body may take to reach an await once it is to be dropped, before it is written off.
+    /// How long a body may take to reach an await once it is to be dropped (a blocking one: to return), before
+    /// it is written off as [`abandoned`](crate::task::StoppedBy::Abandoned).
     #[must_use]
     pub const fn stop_limit(mut self, limit: Duration) -> Self {
         self.stop_limit = limit;
         self
     }
 
-    /// How long the cleanup on cancel may take.
+    /// How long the cleanup on cancel may take, before it is dropped at its next await.
     #[must_use]
     pub const fn cleanup_limit(mut self, limit: Duration) -> Self {
         self.cleanup_limit = limit;
         self
     }
 
-    /// The timeout of a task that is started without one.
+    /// The timeout of a task that is started without one: total run time, over attempts and restarts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = Some(timeout);
@@ -74,7 +75,8 @@ impl ModelSettings {
     }
 
     /// The task goes back to `pending` at a shutdown, and runs again after its process died: up to `attempts`
-    /// attempts in all. Signals that its body had taken are not given again.
+    /// attempts in all, where those that a shutdown ended do not count. 0 is the default: it never runs again.
+    /// Signals that its body had taken are not given again.
     #[must_use]
     pub const fn restart(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -144,7 +146,15 @@ pub trait Task: DeserializeOwned + Send + Sync + 'static {
         ModelSettings::new()
     }
 
-    /// The work.
+    /// The work. What it returns becomes `final_value`, at most 1 MiB as JSON; `null` counts as none.
+    ///
+    /// # Errors
+    /// An error makes the task `failed`, with the error's type and words; one that only passes on
+    /// [`TaskCancelled`](crate::TaskCancelled) is no failure. After the task was asked to stop it is `cancelled`,
+    /// whatever is returned here.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any await, once the task was asked to stop and its grace is over.
     fn process(&self, ctx: TaskContext) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
 
     /// The cleanup after a cancel, a timeout or a shutdown: runs once, after the body has stopped, bounded by
@@ -159,7 +169,32 @@ pub trait Task: DeserializeOwned + Send + Sync + 'static {
 /// A task type whose body blocks: it runs on a thread of its own and stops at its next check.
 ///
 /// Its checks are [`TaskContext::should_stop`] and [`TaskContext::check_cancellation`]; a body that never checks
-/// is written off after the stop limit.
+/// is written off after grace and stop limit, and keeps its thread until it returns.
+///
+/// ```
+/// use quell::{BlockingTask, TaskContext, TaskError};
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Primes {
+///     below: u64,
+/// }
+///
+/// impl BlockingTask for Primes {
+///     const APP: &'static str = "docs";
+///     const MODEL: &'static str = "Primes";
+///     type Output = usize;
+///
+///     fn process(&self, ctx: &TaskContext) -> Result<usize, TaskError> {
+///         let mut count = 0;
+///         for n in 2..self.below {
+///             ctx.check_cancellation()?; // often enough: this is where it stops
+///             count += usize::from((2..n).take_while(|d| d * d <= n).all(|d| n % d != 0));
+///         }
+///         Ok(count)
+///     }
+/// }
+/// ```
 pub trait BlockingTask: DeserializeOwned + Send + Sync + 'static {
     /// The first part of the key.
     const APP: &'static str;
@@ -174,7 +209,10 @@ pub trait BlockingTask: DeserializeOwned + Send + Sync + 'static {
         ModelSettings::new()
     }
 
-    /// The work.
+    /// The work. What it returns becomes `final_value`, at most 1 MiB as JSON; `null` counts as none.
+    ///
+    /// # Errors
+    /// As [`Task::process`].
     fn process(&self, ctx: &TaskContext) -> Result<Self::Output, TaskError>;
 
     /// As [`Task::on_cancel`].

@@ -7,6 +7,15 @@ use crate::store::StoreError;
 use crate::task::{Cause, JsonText, Record, StoppedBy, TaskKey, Timeout, Timestamp};
 
 /// What a start needs.
+///
+/// ```
+/// # use quell::StartRequest;
+/// # use quell::task::{JsonText, Timeout};
+/// let request = StartRequest::new("shop", "Report", "ann")
+///     .input(JsonText::from_value(&serde_json::json!({ "year": 2026 }))?)
+///     .timeout(Timeout::from_seconds(300.0)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct StartRequest {
     /// The first part of the key.
@@ -22,7 +31,7 @@ pub struct StartRequest {
 }
 
 impl StartRequest {
-    /// A start without input and timeout.
+    /// A start without input and timeout: of `app/model`, for `owner`.
     pub fn new(app: impl Into<String>, model: impl Into<String>, owner: impl Into<Arc<str>>) -> Self {
         Self { app: app.into(), model: model.into(), input: None, owner: owner.into(), timeout: None }
     }
@@ -130,6 +139,17 @@ pub enum StartOutcome {
 }
 
 /// How to cancel.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use quell::CancelOptions;
+/// let options = CancelOptions {
+///     reason: Some("the shop has closed".to_owned()),
+///     by: Some("night shift".into()),
+///     wait: Duration::from_secs(30),
+///     ..CancelOptions::default()
+/// };
+/// ```
 #[derive(Debug, Clone)]
 pub struct CancelOptions {
     /// The words; none or empty takes the default.
@@ -138,7 +158,8 @@ pub struct CancelOptions {
     pub by: Option<Arc<str>>,
     /// Which kind of stop; [`Cause::User`] by default.
     pub cause: Cause,
-    /// How long to wait for the task to stop before answering [`Receipt::Cancelling`]; 10 s by default.
+    /// How long to wait for the task to stop before answering [`Receipt::Cancelling`]; 10 s by default. The
+    /// answer may come up to 5 s later than that: nobody hears of a request before it is durable.
     pub wait: Duration,
 }
 
@@ -149,6 +170,17 @@ impl Default for CancelOptions {
 }
 
 /// The truthful answer to a cancel. Whatever it says is durable.
+///
+/// ```
+/// # use quell::Receipt;
+/// fn words(receipt: &Receipt) -> String {
+///     match receipt {
+///         Receipt::Cancelled { stopped_by, .. } => format!("stopped: {stopped_by}"),
+///         Receipt::Cancelling { .. } => "asked, and still stopping".to_owned(),
+///         Receipt::NotRunning(row) => format!("it was over: {}", row.status),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Receipt {
     /// The task has stopped.
@@ -186,7 +218,8 @@ impl Receipt {
 pub struct LiveStatus {
     /// The durable row.
     pub record: Record,
-    /// Where the task stands on the ladder, where it runs here.
+    /// Where the task stands on the ladder, where it runs here: `recording`, `running`, `grace`, `stopping`,
+    /// `cleaning`, `ending` or `over`.
     pub rung: Option<&'static str>,
     /// When its body last gave a sign of life, where it runs here.
     pub last_sign_of_life: Option<Timestamp>,

@@ -23,22 +23,29 @@ use super::{Coordinator, Registry};
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Settings of a runtime; all have defaults.
+///
+/// ```
+/// # use quell::RuntimeSettings;
+/// let settings = RuntimeSettings { max_running: 500, body_threads: 4, ..RuntimeSettings::default() };
+/// ```
 #[derive(Clone)]
 pub struct RuntimeSettings {
-    /// How many tasks run at once; the rest waits as `pending`.
+    /// How many tasks run at once; the rest waits as `pending`. 100,000 by default; with 0 nothing ever runs.
     pub max_running: usize,
-    /// How many tasks may wait for room.
+    /// How many tasks may wait for room; past it a start is refused. 100,000 by default.
     pub max_pending: usize,
-    /// Threads that poll async bodies; 0 is one for each core.
+    /// Threads that poll async bodies; 0, the default, is one for each core. As many bodies that never await
+    /// hold up all others.
     pub body_threads: usize,
-    /// Blocking bodies at once.
+    /// Blocking bodies at once, each on a thread of its own; the rest waits in line, `running`. 512 by default.
     pub max_blocking: usize,
-    /// Newest events that are kept of each task.
+    /// How many of each task's newest events are kept; 10,000 by default, at least 1.
     pub keep_events: i64,
     /// `synchronous=NORMAL` instead of FULL: acknowledged writes may be lost when the power fails.
     pub synchronous_normal: bool,
     /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
     /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
+    /// Whatever else is put here should end the process too: the runtime does not work any more.
     pub on_failure: OnFailure,
 }
 
@@ -100,7 +107,11 @@ impl Runtime {
     /// Opens the database (`sqlite://path`; the file is made if missing), settles every task that an earlier
     /// process left running, and starts the actors.
     ///
-    /// Call it inside an actix `System`, once for each database file.
+    /// Call it inside an actix `System`, once for each database file. Several runtimes may stand side by side in
+    /// one process, each with a file of its own.
+    ///
+    /// # Cancel safety
+    /// Dropped before it returns, the database may be opened, its tasks settled, and closed again.
     ///
     /// # Errors
     /// [`RuntimeError`]; a database that is refused is left as it was.

@@ -63,9 +63,9 @@ words! {
         Itself = "self",
         /// The task's total run time ran out.
         Timeout = "timeout",
-        /// The task gave no sign of life for too long.
+        /// The task gave no sign of life for too long. No task of this version has an idle timeout.
         Idle = "idle",
-        /// The task that started this one ended.
+        /// The task that started this one ended. Tasks of this version start no others.
         Parent = "parent",
         /// The server is going down.
         Shutdown = "shutdown",
@@ -81,9 +81,9 @@ words! {
         Itself = "itself",
         /// The future was dropped at an await.
         Dropped = "dropped",
-        /// A child process died by one of our signals.
+        /// A child process died by one of our signals. No body of this version has a process of its own.
         Killed = "killed",
-        /// The body still ran past its stop limit and was written off.
+        /// The body still ran past its stop limit, or had got no thread until then, and was written off.
         Abandoned = "abandoned",
         /// The body was never polled.
         NeverStarted = "never_started",

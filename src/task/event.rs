@@ -31,7 +31,7 @@ pub enum EventError {
     /// The data cannot be written as JSON.
     #[error("event data cannot be written as JSON")]
     NotJson(#[from] NotJson),
-    /// The task has ended, or its body was written off: nothing of it is recorded any more.
+    /// The body was written off: nothing of it is recorded any more.
     #[error("the task has ended: its events are refused")]
     Ended,
 }

@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod documents;
 mod licences;
 mod serve;
 mod source;

@@ -115,7 +115,7 @@ impl Coordinator {
                 Resumed::Stale => already(&record).unwrap_or(StartOutcome::AlreadyRunning),
             })
         })
-        .await
+        .await?
     }
 
     /// Cancels a task, and answers with the truth: stopped, still stopping after the wait, or over before.
@@ -128,7 +128,7 @@ impl Coordinator {
         match cancel::here(&services, &key, &options).await? {
             cancel::Found::Receipt(receipt) => Ok(receipt),
             cancel::Found::Ended => self.task(&key).await.map(|record| cancel::receipt_of(Box::new(record))),
-            cancel::Found::Elsewhere => self.errand(cancel::anywhere(services, key, options)).await,
+            cancel::Found::Elsewhere => self.errand(cancel::anywhere(services, key, options)).await?,
         }
     }
 
@@ -202,7 +202,7 @@ impl Coordinator {
             deadline::set(&this.0, record, timeout).await?;
             this.task(&key).await
         })
-        .await
+        .await?
     }
 
     /// Hands a signal to an unfinished task; durable when this returns. It is kept, in order, until the body
@@ -335,7 +335,8 @@ impl Coordinator {
     /// Dropped before it returns, the shutdown goes on.
     pub async fn shutdown(&self, budget: Duration) {
         let services = Arc::clone(&self.0);
-        self.errand(async move { shutdown::run(&services, budget).await }).await;
+        // Err: it has gone down before.
+        let _ = self.errand(async move { shutdown::run(&services, budget).await }).await;
     }
 
     /// Skips the grace of every task that has been asked to stop: for a shutdown that is to be faster.
@@ -344,16 +345,16 @@ impl Coordinator {
     }
 
     /// Carries something out to its end, also where nobody waits for it any more.
-    async fn errand<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+    async fn errand<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (tx, rx) = oneshot::channel();
         self.0.pool.timers().spawn(async move {
             let _ = tx.send(work.await);
         });
-        match rx.await {
-            Ok(done) => done,
-            // The errands' runtime is gone: the process is going down, and nobody hears the answer.
-            Err(_) => std::future::pending().await,
-        }
+        // Err: the errands' runtime went down with the rest.
+        rx.await.map_err(|_| Refusal::Stopped)
     }
 }
 

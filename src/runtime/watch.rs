@@ -90,10 +90,15 @@ impl Watch {
             .services
             .readers
             .read(move |reader| {
-                let page = reader.events(id, after, PAGE)?;
-                // An empty page of a task that has ended: the one who watches has seen its terminal event.
+                let mut page = reader.events(id, after, PAGE)?;
                 let over =
                     page.events.is_empty() && reader.task(id)?.is_none_or(|task| task.status.is_terminal());
+                if over {
+                    // It may have ended between the two looks; nothing comes after this one. Still an empty page:
+                    // the one who watches has seen the terminal event.
+                    page = reader.events(id, after, PAGE)?;
+                }
+                let over = over && page.events.is_empty();
                 Ok((page, over))
             })
             .await?;

@@ -80,6 +80,8 @@
 //!
 //! `server` (default) adds the `quell` binary with its settings and demo models, and their dependencies.
 
+#[cfg(feature = "server")]
+pub mod bench;
 mod body;
 #[cfg(feature = "server")]
 pub mod cli;

@@ -87,6 +87,9 @@ where
             return rest.as_mut().poll(cx);
         }
         let control = this.attempt.control();
+        if !this.watching {
+            control.begin();
+        }
         let work = Pin::new(&mut this.work);
         let end = match ready!(poll_unless(control, Control::is_stop_requested, &mut this.watching, work, cx))
         {
@@ -109,7 +112,11 @@ where
     F: FnOnce() -> BodyEnd + Send + 'static,
 {
     let asked = Arc::clone(&attempt);
-    let mut ticket = blocking::ticket(body, move || asked.control().is_stop_requested(), pool);
+    let is_stopped = move || {
+        asked.control().begin();
+        asked.control().is_stop_requested()
+    };
+    let mut ticket = blocking::ticket(body, is_stopped, pool);
     pool.spawn(async move {
         let end = ticket.wait(attempt.control()).await;
         finish(attempt, end).await;

@@ -35,6 +35,8 @@ const STOP_CLEANUP: u8 = 1 << 3;
 const CLEANING: u8 = 1 << 4;
 const DONE: u8 = 1 << 5;
 const ABANDONED: u8 = 1 << 6;
+/// The body has begun, or is about to: its thread has this attempt in hand.
+const BEGUN: u8 = 1 << 7;
 /// The phase; none of its bits means `Running`.
 const PHASE: u8 = CLEANING | DONE | ABANDONED;
 
@@ -55,6 +57,8 @@ pub(crate) enum Asked {
 pub(crate) enum Probe {
     /// The body was still running, and is written off now (or was before).
     Abandoned,
+    /// The body has not begun, because no thread was free for it, and never will.
+    NeverStarted,
     /// The body has stopped with this end, and its cleanup is running.
     Cleaning(BodyEnd),
     /// The body has stopped; its report is made or on the way.
@@ -123,17 +127,28 @@ impl Control {
     /// A body that is written off is also stopped at its next await, should it ever get there.
     pub(crate) fn abandon(&self) -> Probe {
         let change = |word| (word & PHASE == 0).then_some(word | ABANDONED | STOP);
-        let Err(found) = self.word.fetch_update(SeqCst, SeqCst, change) else {
-            self.wake();
-            return Probe::Abandoned;
+        let found = match self.word.fetch_update(SeqCst, SeqCst, change) {
+            Ok(found) => {
+                self.wake();
+                found | ABANDONED
+            }
+            Err(found) => found,
         };
         if found & ABANDONED != 0 {
-            return Probe::Abandoned;
+            return if found & BEGUN == 0 { Probe::NeverStarted } else { Probe::Abandoned };
         }
         match self.end.get() {
             Some(end) if found & CLEANING != 0 => Probe::Cleaning(BodyEnd::clone(end)),
             _ => Probe::Done,
         }
+    }
+
+    /// Notes that the body begins, before the look at the flags that decides whether it does.
+    ///
+    /// Both this and [`Control::abandon`] change the byte: either the one who writes off sees that it has begun,
+    /// or the one who begins sees the stop.
+    pub(super) fn begin(&self) {
+        self.word.fetch_or(BEGUN, SeqCst);
     }
 
     /// Whether the body was written off.

@@ -3,6 +3,7 @@
 //! - Standard output gets what a program may read: for `serve` the one ready line. All else goes to standard error.
 //! - Whatever is wrong is one line, `quell: …`, and the exit code is 1; 70 where a part of the server failed.
 
+mod bench;
 mod log;
 
 use std::io::{self, Write};
@@ -29,6 +30,8 @@ struct Cli {
 enum Verb {
     /// Run the server until SIGTERM or SIGINT
     Serve(Box<Flags>),
+    /// Measure this build on this machine, each figure beside its limit
+    Bench(bench::BenchArgs),
 }
 
 /// The whole program.
@@ -36,6 +39,7 @@ enum Verb {
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { verb: Verb::Serve(flags) }) => serve_verb(&flags),
+        Ok(Cli { verb: Verb::Bench(args) }) => process::exit(bench::run(&args)),
         Err(error) => usage(&error),
     }
 }
@@ -135,6 +139,7 @@ mod tests {
         let flags = |arguments: &[&str]| match Cli::try_parse_from([&["quell", "serve"], arguments].concat())
         {
             Ok(Cli { verb: Verb::Serve(flags) }) => flags.demo,
+            Ok(Cli { verb: Verb::Bench(_) }) => Some("another verb".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         assert_eq!(flags(&["--demo"]), Some("true".to_owned()));

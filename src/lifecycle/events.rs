@@ -11,7 +11,7 @@ use super::{Ask, Change, Ending};
 /// The events of a change, in order; `attempt` is the number of the attempt that begins.
 pub(crate) fn events_of(change: &Change, attempt: u32, at: Timestamp) -> Vec<NewEvent> {
     match change {
-        Change::Begun => vec![NewEvent::runtime("running", &json!({ "attempt": attempt }), at)],
+        Change::Begun => vec![NewEvent::runtime("running", format!("{{\"attempt\":{attempt}}}"), at)],
         Change::Asked(ask) => asked(ask, at),
         Change::Ended(ending) => {
             let mut events = ending.ask.as_ref().map(|ask| asked(ask, at)).unwrap_or_default();
@@ -30,7 +30,7 @@ fn asked(ask: &Ask, at: Timestamp) -> Vec<NewEvent> {
             Cause::Idle => format!("Task was idle for {limit} seconds"),
             _ => format!("Task timed out after {limit} seconds"),
         };
-        events.push(NewEvent::runtime("timeout", &json!({ "message": message }), at));
+        events.push(NewEvent::runtime("timeout", json!({ "message": message }).to_string(), at));
     }
     let data = json!({
         "message": "Task cancellation requested",
@@ -38,7 +38,7 @@ fn asked(ask: &Ask, at: Timestamp) -> Vec<NewEvent> {
         "cause": request.cause,
         "by": request.by.as_deref(),
     });
-    events.push(NewEvent::runtime("cancellation_requested", &data, at));
+    events.push(NewEvent::runtime("cancellation_requested", data.to_string(), at));
     events
 }
 
@@ -51,12 +51,15 @@ fn ended(ending: &Ending, at: Timestamp) -> NewEvent {
                 "cause": request.cause,
                 "stopped_by": ending.stopped_by,
             });
-            NewEvent::runtime("cancelled", &data, at)
+            NewEvent::runtime("cancelled", data.to_string(), at)
         }
         (None, Some(failure)) => {
             let data = json!({ "message": failure.message, "error_type": failure.error_type });
-            NewEvent::runtime("error", &data, at)
+            NewEvent::runtime("error", data.to_string(), at)
         }
-        (None, None) => NewEvent::runtime("completed", &json!({ "final_value": ending.final_value }), at),
+        (None, None) => {
+            let value = ending.final_value.as_ref().map_or("null", |value| value.as_str());
+            NewEvent::runtime("completed", format!("{{\"final_value\":{value}}}"), at)
+        }
     }
 }

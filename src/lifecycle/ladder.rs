@@ -63,6 +63,8 @@ impl CleanupState {
 pub(crate) enum Probe {
     /// It still ran, and is written off now.
     Abandoned,
+    /// It had not begun, for want of a free thread, and never will.
+    NeverStarted,
     /// It has stopped, and its cleanup is under way.
     Cleaning(BodyEnd),
     /// It has stopped; its report is on the way.
@@ -266,6 +268,9 @@ impl Ladder {
             (Rung::Stopping, Timer::Stop, Some(Probe::Abandoned)) => {
                 self.end(BodyEnd::Abandoned, CleanupState::Nothing)
             }
+            (Rung::Stopping, Timer::Stop, Some(Probe::NeverStarted)) => {
+                self.end(BodyEnd::NeverStarted, CleanupState::Nothing)
+            }
             (Rung::Stopping, Timer::Stop, Some(Probe::Cleaning(end))) => self.cleaning(end),
             (Rung::Cleaning { end, told_to_stop: false }, Timer::Cleanup, _) => {
                 self.rung = Rung::Cleaning { end: end.clone(), told_to_stop: true };
@@ -290,6 +295,9 @@ impl Ladder {
         match (&self.rung, probe) {
             (Rung::Grace | Rung::Stopping, Probe::Abandoned) => {
                 self.end(BodyEnd::Abandoned, CleanupState::Nothing)
+            }
+            (Rung::Grace | Rung::Stopping, Probe::NeverStarted) => {
+                self.end(BodyEnd::NeverStarted, CleanupState::Nothing)
             }
             (Rung::Grace | Rung::Stopping, Probe::Cleaning(end)) => {
                 self.end(end, CleanupState::Ran(Cleanup::TimedOut))

@@ -117,6 +117,15 @@ fn i07_past_the_stop_limit_it_is_written_off() {
 }
 
 #[test]
+fn i09_a_body_that_found_no_free_thread_was_never_started() {
+    for signal in [Signal::Over(Timer::Stop, Some(Probe::NeverStarted)), Signal::GiveUp(Probe::NeverStarted)]
+    {
+        let mut ladder = asked(limits(Duration::ZERO, false), Cause::User);
+        assert_eq!(ending(&ladder.step(signal)).stopped_by, Some(StoppedBy::NeverStarted));
+    }
+}
+
+#[test]
 fn a_body_whose_report_is_on_its_way_is_waited_for() {
     let mut ladder = asked(limits(Duration::ZERO, false), Cause::User);
     assert_eq!(ladder.step(Signal::Over(Timer::Stop, Some(Probe::Done))), []);

@@ -197,7 +197,9 @@ impl Actor for DbActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(super::services::MAILBOX);
         ctx.run_interval(LOOK, |actor, _| {
-            if let Err(error) = actor.store.check() {
+            // After a shutdown the file is the host's again.
+            let closed = actor.services.closing.is_cancelled();
+            if let Some(error) = actor.store.check().err().filter(|_| !closed) {
                 actor.services.fail_for_good(&error.to_string());
             }
         });

@@ -257,12 +257,16 @@ impl Coordinator {
         let mut watcher = self.0.hub.watch(key.id);
         loop {
             let going_down = self.0.closing.is_cancelled();
-            let record = self.task(key).await?;
-            if record.status.is_terminal() {
-                return Ok(record);
-            }
-            if going_down {
-                return Err(Refusal::Stopped.into());
+            // A task that is found here has not given its end to the writer: the hub will tell of it.
+            let runs_here = self.0.live.get(key.id).is_some_and(|live| live.key() == *key);
+            if going_down || !runs_here {
+                let record = self.task(key).await?;
+                if record.status.is_terminal() {
+                    return Ok(record);
+                }
+                if going_down {
+                    return Err(Refusal::Stopped.into());
+                }
             }
             watcher.ended(&self.0.closing).await;
         }

@@ -208,6 +208,7 @@ impl Live {
                 drop(self.take_children());
                 lifecycle::Probe::Abandoned
             }
+            body::Probe::NeverStarted => lifecycle::Probe::NeverStarted,
             body::Probe::Cleaning(end) => lifecycle::Probe::Cleaning(end_of(end)),
             body::Probe::Done => lifecycle::Probe::Done,
         }
@@ -289,7 +290,7 @@ impl Attempt for Live {
     }
 
     fn returned_late(&self) {
-        tracing::info!(task = %self.key(), "an abandoned body has come back");
+        tracing::info!(task = %self.key(), "a body that was written off is gone at last");
     }
 }
 

@@ -234,6 +234,11 @@ pub(crate) struct IdsReserved(pub(crate) Result<i64, StoreError>);
 #[rtype(result = "()")]
 pub(crate) struct Healed;
 
+/// Answered by an actor that has started: its mailbox has its full size from then on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Started(pub(crate) oneshot::Sender<()>);
+
 /// Stop taking work, and ask every task to stop; answer when none is left.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use actix::{Addr, Message};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Pool;
@@ -18,7 +18,7 @@ use super::db_actor::DbActor;
 use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::live::Live;
-use super::messages::{Commit, Reply};
+use super::messages::{Commit, Reply, Started};
 use super::registry::Registry;
 use super::{Readiness, Refusal};
 
@@ -219,7 +219,7 @@ impl Services {
 
     /// A write with its answer; [`Refusal::Stopped`] where the runtime is gone.
     pub(crate) async fn commit_and_wait(&self, write: Write) -> Result<crate::store::Answer, Refusal> {
-        let (tx, rx) = tokio::sync::oneshot::channel();
+        let (tx, rx) = oneshot::channel();
         self.commit(
             write,
             Reply::Call(Box::new(move |answer| {
@@ -230,9 +230,19 @@ impl Services {
         rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
     }
 
+    /// Waits until both central actors run: before that their mailboxes are small.
+    pub(crate) async fn actors_started(&self) {
+        let (tx, rx) = oneshot::channel();
+        if self.coordinator.get().is_some_and(|addr| addr.try_send(Started(tx)).is_ok()) {
+            // Err: it is gone already, which is noticed elsewhere.
+            let _ = rx.await;
+        }
+        self.flush().await;
+    }
+
     /// Waits until everything that was sent before is durable.
     pub(crate) async fn flush(&self) {
-        let (tx, rx) = tokio::sync::oneshot::channel();
+        let (tx, rx) = oneshot::channel();
         if self.db.get().is_some_and(|addr| addr.try_send(super::messages::Flush(tx)).is_ok()) {
             // Err: the writer is gone, and nothing waits for it.
             let _ = rx.await;

@@ -138,7 +138,7 @@ impl Runtime {
         };
         let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry));
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
-        connect(opened, settings)
+        connect(opened, settings).await
     }
 }
 
@@ -165,7 +165,7 @@ fn open(url: &str, options: SqliteOptions, registry: Registry) -> Result<Opened,
     Ok(Opened { database, store, registry, recovered, first_id })
 }
 
-fn connect(opened: Opened, settings: RuntimeSettings) -> Result<Coordinator, RuntimeError> {
+async fn connect(opened: Opened, settings: RuntimeSettings) -> Result<Coordinator, RuntimeError> {
     let Opened { database, store, registry, recovered, first_id } = opened;
     let defaults = PoolSettings::default();
     let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
@@ -191,6 +191,7 @@ fn connect(opened: Opened, settings: RuntimeSettings) -> Result<Coordinator, Run
             services.tell_coordinator(Expired(batch));
         }
     })?;
+    services.actors_started().await;
     look_after(&services);
     services.health.set_ready();
     tracing::info!(node = %services.node, settled, waiting, "the runtime is ready");

@@ -122,8 +122,8 @@ impl NewEvent {
     }
 
     /// An event of the runtime itself, whose data it builds from parts that are known to be good.
-    pub(crate) fn runtime(kind: &'static str, data: &serde_json::Value, at: Timestamp) -> Self {
-        Self { kind: EventType::runtime(kind), data: JsonText::trusted(&data.to_string()), at }
+    pub(crate) fn runtime(kind: &'static str, data: String, at: Timestamp) -> Self {
+        Self { kind: EventType::runtime(kind), data: JsonText::owned(data), at }
     }
 }
 

@@ -48,6 +48,11 @@ impl JsonText {
         Self(text.into())
     }
 
+    /// The same for a text that is not needed elsewhere.
+    pub(crate) fn owned(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

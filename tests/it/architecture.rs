@@ -9,12 +9,13 @@ use std::path::Path;
 use crate::source::{Token, code, files, functions, reached, tokens};
 
 /// From the bottom up: a layer may name itself and what stands before it. `server` and `cli` share the top.
-const LAYERS: [(&str, u8); 8] = [
+const LAYERS: [(&str, u8); 9] = [
     ("task", 0),
     ("lifecycle", 1),
     ("store", 2),
     ("body", 3),
     ("runtime", 4),
+    ("bench", 5),
     ("http", 5),
     ("server", 6),
     ("cli", 6),
@@ -22,8 +23,8 @@ const LAYERS: [(&str, u8); 8] = [
 
 /// A library, and the only folders that name it.
 const LIBRARIES: [(&str, &[&str]); 12] = [
-    ("actix", &["runtime"]),
-    ("actix_rt", &["runtime", "server"]),
+    ("actix", &["runtime", "bench"]),
+    ("actix_rt", &["runtime", "bench", "server"]),
     ("actix_web", &["http", "server"]),
     ("async_executor", &["body"]),
     ("clap", &["server", "cli"]),
@@ -32,7 +33,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("libsqlite3_sys", &["store"]),
     ("reqwest", &["server", "cli"]),
     ("toml", &["server"]),
-    ("tokio", &["store", "body", "runtime", "http", "server"]),
+    ("tokio", &["store", "body", "runtime", "bench", "http", "server"]),
     ("tracing_subscriber", &["server", "cli"]),
 ];
 

@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod documents;
 mod licences;
 mod serve;

@@ -186,7 +186,7 @@ fn a_cleanup_runs_at_most_once() {
 #[test]
 fn an_abandoned_body_gets_no_cleanup_alone() {
     let (pool, (script, ear)) = (pool(), script_with(|| panic!("it ran")));
-    assert_eq!(script.control.abandon(), Probe::Abandoned);
+    assert_eq!(script.control.abandon(), Probe::NeverStarted, "no thread has taken it");
     pool.spawn(run_cleanup(Arc::clone(&script), BodyEnd::Dropped));
     ear.nothing_more(script);
 }

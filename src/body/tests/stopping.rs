@@ -150,6 +150,29 @@ fn an_abandoned_body_says_once_that_it_is_back_and_reports_nothing() {
 }
 
 #[test]
+fn i09_a_body_that_no_thread_has_taken_is_written_off_as_never_started() {
+    let (pool, (script, ear)) = (pool_of(1, 1), script());
+    let ((begun, has_begun), (go, may_go)) = (signal(), signal());
+    // The only thread is stuck in another body.
+    pool.spawn(async move {
+        begun.send(()).unwrap();
+        wait(&may_go);
+    });
+    wait(&has_begun);
+    let made = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&made);
+    pool.spawn(run(Arc::clone(&script), move || {
+        count.fetch_add(1, SeqCst);
+        async { BodyEnd::Returned(None) }.boxed()
+    }));
+    assert_eq!(script.control.abandon(), Probe::NeverStarted);
+    go.send(()).unwrap();
+    ear.late();
+    assert_eq!(made.load(SeqCst), 0);
+    ear.nothing_more(script);
+}
+
+#[test]
 fn an_abandoned_body_is_dropped_at_its_next_await() {
     let (pool, (script, ear)) = (pool(), script());
     let (begun, has_begun) = signal();

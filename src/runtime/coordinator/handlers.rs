@@ -7,8 +7,8 @@ use crate::task::{Cause, TaskId};
 
 use super::super::messages::{
     BodyCleaning, BodyStopped, Cancel, CancelAnswer, CommittedBatch, Deliver, Drain, Durable, Expired,
-    Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start, Status,
-    StopForShutdown, TimeoutAnswer, TimeoutRead, TimerOver, Waits,
+    Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start, Started,
+    Status, StopForShutdown, TimeoutAnswer, TimeoutRead, TimerOver, Waits,
 };
 use super::super::services::MAILBOX;
 use super::super::task_actor::TaskActor;
@@ -28,6 +28,15 @@ impl Actor for CoordinatorActor {
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.run_interval(LOOK, |actor, _| actor.fill());
         self.fill();
+    }
+}
+
+impl Handler<Started> for CoordinatorActor {
+    type Result = ();
+
+    fn handle(&mut self, started: Started, _: &mut Self::Context) {
+        // Err: nobody waits for it any more.
+        let _ = started.0.send(());
     }
 }
 

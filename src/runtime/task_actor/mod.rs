@@ -231,6 +231,10 @@ impl TaskActor {
         let at = clock::wall();
         let (id, epoch) = (self.live.id, self.live.epoch);
         let events = events_of(&change, self.live.attempt, at);
+        if matches!(change, Change::Ended(_) | Change::Requeued { .. }) {
+            // Before it is sent: whoever still finds the task there has not missed its end.
+            self.services.live.remove(id);
+        }
         match change {
             Change::Asked(ask) => self.commit(Write::Ask { id, epoch, ask, events }, Tag::Ask),
             Change::Ended(ending) => {

@@ -92,7 +92,7 @@ fn json(text: &str) -> JsonText {
 }
 
 fn event(kind: &'static str) -> NewEvent {
-    NewEvent::runtime(kind, &serde_json::json!({ "of": kind }), at(7))
+    NewEvent::runtime(kind, serde_json::json!({ "of": kind }).to_string(), at(7))
 }
 
 fn task(number: i64) -> NewTask {

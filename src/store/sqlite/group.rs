@@ -222,9 +222,6 @@ impl<'a> Group<'a> {
         if live.stage != Stage::Running && ending.status == Status::Completed {
             return Ok(None);
         }
-        if let Some(request) = ending.request.as_ref().filter(|_| !live.asked) {
-            self.changes.push((id, epoch, Change::Ask(request)));
-        }
         if live.signals {
             statements::drop_signals(self.db, id)?;
         }

@@ -37,9 +37,13 @@ statements! {
         created_at, updated_at, started_at, node, epoch, queued, attempt) VALUES ", "";
     InsertData(3): "INSERT OR FAIL INTO task_data (task_id, kind, data) VALUES ", "";
     InsertEvent(5): "INSERT OR FAIL INTO task_events (task_id, seq, at, kind, data) VALUES ", "";
-    EndTask(9): "UPDATE OR FAIL tasks SET status = column3, queued = 0, updated_at = column4, completed_at = column4,
+    // A request that the row has stands against the one that comes with the end.
+    EndTask(13): "UPDATE OR FAIL tasks SET status = column3, queued = 0, updated_at = column4, completed_at = column4,
         error_type = column5, error_message = column6, cancelled_at = column7, stopped_by = column8,
-        cleanup = column9 FROM (VALUES ", ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
+        cleanup = column9, cancellation_reason = coalesce(cancellation_reason, column11),
+        cancel_cause = coalesce(cancel_cause, column12),
+        cancelled_by = CASE WHEN cancel_requested_at IS NULL THEN column13 ELSE cancelled_by END,
+        cancel_requested_at = coalesce(cancel_requested_at, column10) FROM (VALUES ", ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
     QueueTask(3): "UPDATE tasks SET queued = 1, updated_at = column3 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND status = 'pending'";
     BeginTask(4): "UPDATE tasks SET status = 'running', queued = 0, epoch = epoch + 1, node = column4,
@@ -62,7 +66,7 @@ pub(super) type NewRow<'a> = Row<'a, 14>;
 pub(super) type DataRow<'a> = Row<'a, 3>;
 
 /// How a row of `tasks` ends.
-pub(super) type EndRow<'a> = Row<'a, 9>;
+pub(super) type EndRow<'a> = Row<'a, 13>;
 
 pub(super) fn new_row<'a>(task: &'a NewTask, stage: Stage, node: Option<&'a Arc<str>>) -> NewRow<'a> {
     let at = task.at.as_micros();
@@ -107,7 +111,7 @@ pub(super) fn data_row(id: TaskId, kind: DataKind, value: &JsonText) -> DataRow<
 }
 
 pub(super) fn end_row(id: TaskId, epoch: i64, ending: &Ending, at: Timestamp) -> EndRow<'_> {
-    let failure = ending.failure.as_ref();
+    let (failure, request) = (ending.failure.as_ref(), ending.request.as_ref());
     let at = at.as_micros();
     [
         id.get().into(),
@@ -119,6 +123,10 @@ pub(super) fn end_row(id: TaskId, epoch: i64, ending: &Ending, at: Timestamp) ->
         (ending.status == Status::Cancelled).then_some(at).into(),
         ending.stopped_by.map(StoppedBy::as_str).into(),
         ending.cleanup.map(Cleanup::as_str).into(),
+        request.map(|request| request.at.as_micros()).into(),
+        request.map(|request| &*request.reason).into(),
+        request.map(|request| request.cause.as_str()).into(),
+        request.and_then(|request| request.by.as_deref()).into(),
     ]
 }
 

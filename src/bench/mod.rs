@@ -1,0 +1,268 @@
+//! Layer 5, beside the server: what this build does on this machine, beside what the machine allows.
+//!
+//! [`run`] carries out [`Scenario`]s and gives back a [`Report`]. Each figure stands beside a limit that is
+//! measured in the same run, in turns with it: the same rows through the same store, without the runtime.
+//!
+//! Invariants: what a figure counts is durable when the clock stops; a scenario works in a folder of its own
+//! that is removed at its end; each is bounded in work and in time. The memory comes first, in a process that has
+//! done nothing yet: a heap that was larger before hides what tasks need. A child process would do as well, but
+//! a library does not know which program it is part of.
+//!
+//! It prints nothing, draws no conclusions, and knows no HTTP: cancel over HTTP will be a scenario of its own.
+
+mod cancel;
+mod disk;
+mod folder;
+mod library;
+mod machine;
+mod memory;
+mod plain;
+mod report;
+mod rows;
+mod sample;
+mod start;
+mod table;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError};
+use crate::store::{OpenError, StoreError, Synchronous};
+
+pub use machine::Machine;
+pub use report::{Cancelled, Disk, Memory, Quantiles, Report, RunFacts, Started, Storm};
+
+/// What is measured together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scenario {
+    /// Bytes of an idle running task.
+    Memory,
+    /// A plain write and sync: what a commit cannot be faster than.
+    Disk,
+    /// Start and complete a task that does nothing.
+    Start,
+    /// Cancel of running tasks, one after the other.
+    Cancel,
+    /// Cancel of many running tasks at once.
+    Storm,
+}
+
+impl Scenario {
+    /// All, in the order in which they run.
+    pub const ALL: &'static [Self] = &[Self::Memory, Self::Disk, Self::Start, Self::Cancel, Self::Storm];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Start => "start",
+            Self::Cancel => "cancel",
+            Self::Storm => "storm",
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|scenario| scenario.as_str() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|scenario| scenario.as_str()).collect();
+            format!("no scenario `{text}`: there are {}", names.join(", "))
+        })
+    }
+}
+
+/// What to measure, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder in which each scenario makes a folder of its own: measure the disk that will be used.
+    pub dir: PathBuf,
+    /// Small counts: shows that everything works, its figures mean little.
+    pub quick: bool,
+    /// Cancel 100,000 at once too.
+    pub large: bool,
+    /// When a commit counts as written.
+    pub synchronous: Synchronous,
+    /// The scenarios, in the order of [`Scenario::ALL`] whatever their order here; none is all of them.
+    pub only: Vec<Scenario>,
+}
+
+impl Default for Options {
+    /// All scenarios, in the current folder, with commits that reach the disk.
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("."),
+            quick: false,
+            large: false,
+            synchronous: Synchronous::Full,
+            only: Vec::new(),
+        }
+    }
+}
+
+/// How much each scenario does.
+#[derive(Debug, Clone)]
+struct Sizes {
+    /// Tasks in flight, and lives of one round.
+    lives: Vec<(u32, u32)>,
+    cancels: u32,
+    /// Tasks cancelled at once, and rounds.
+    storms: Vec<(u32, u32)>,
+    idle: u32,
+    syncs: u32,
+    rounds: u32,
+}
+
+impl Sizes {
+    fn of(options: &Options) -> Self {
+        let mut sizes = if options.quick {
+            Self {
+                lives: vec![(1, 20), (64, 640), (512, 1_024)],
+                cancels: 20,
+                storms: vec![(500, 1)],
+                idle: 2_000,
+                syncs: 20,
+                rounds: 1,
+            }
+        } else {
+            Self {
+                lives: vec![(1, 300), (64, 4_000), (512, 12_000)],
+                cancels: 1_000,
+                storms: vec![(10_000, 5)],
+                idle: 100_000,
+                syncs: 1_000,
+                rounds: 7,
+            }
+        };
+        if options.large {
+            sizes.storms.push((100_000, 1));
+        }
+        sizes
+    }
+}
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The folder cannot be used.
+    #[error("cannot work in {path}: {source}", path = .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no thread, or does not tell of itself.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// The task types of the measurement.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The runtime did not start.
+    #[error("cannot start the runtime")]
+    Runtime(#[from] RuntimeError),
+    /// The plain database was not opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The plain database takes no writes.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A start was refused.
+    #[error("cannot start a task")]
+    Start(#[from] StartError),
+    /// A command was refused.
+    #[error("cannot command a task")]
+    Command(#[from] CommandError),
+    /// A figure would count what did not happen.
+    #[error("{0}")]
+    Unexpected(String),
+    /// A scenario did not end within its time.
+    #[error("the scenario `{0}` did not end within its time")]
+    Stuck(Scenario),
+}
+
+/// Measures; tells `progress` in a few words what comes next. It blocks: about a minute, with `quick` a second.
+///
+/// # Errors
+/// [`BenchError`] of the first scenario that failed: there is no report of a part.
+///
+/// ```no_run
+/// use quell::bench::{Options, run};
+/// let report = run(&Options { quick: true, ..Options::default() }, |what| eprintln!("{what}"))?;
+/// println!("{}", report.table());
+/// # Ok::<(), quell::bench::BenchError>(())
+/// ```
+pub fn run(options: &Options, mut progress: impl FnMut(&str)) -> Result<Report, BenchError> {
+    let sizes = Sizes::of(options);
+    let mut report = Report::new(options)?;
+    for scenario in Scenario::ALL {
+        if options.only.is_empty() || options.only.contains(scenario) {
+            carry_out(*scenario, options, &sizes, &mut report, &mut progress)?;
+        }
+    }
+    Ok(report)
+}
+
+fn carry_out(
+    scenario: Scenario,
+    options: &Options,
+    sizes: &Sizes,
+    report: &mut Report,
+    progress: &mut impl FnMut(&str),
+) -> Result<(), BenchError> {
+    match scenario {
+        Scenario::Memory => {
+            progress(&format!("memory of {} idle tasks", sizes.idle));
+            report.memory = Some(memory::measure(options, sizes.idle)?);
+        }
+        Scenario::Disk => {
+            progress("plain write and sync");
+            report.disk = Some(disk::measure(options, sizes.syncs)?);
+        }
+        Scenario::Start => {
+            for (in_flight, lives) in &sizes.lives {
+                progress(&format!("start and complete, {in_flight} in flight"));
+                report.start.push(start::measure(options, *in_flight, *lives, sizes.rounds)?);
+            }
+        }
+        Scenario::Cancel => {
+            progress(&format!("cancel of {} tasks, one after the other", sizes.cancels));
+            report.cancel = Some(cancel::one_by_one(options, sizes.cancels)?);
+        }
+        Scenario::Storm => {
+            for (tasks, rounds) in &sizes.storms {
+                progress(&format!("cancel of {tasks} tasks at once"));
+                report.storm.push(cancel::at_once(options, *tasks, *rounds)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scenario_reads_back_from_its_name() {
+        for scenario in Scenario::ALL {
+            assert_eq!(scenario.as_str().parse(), Ok(*scenario));
+        }
+        assert_eq!(
+            "http".parse::<Scenario>(),
+            Err("no scenario `http`: there are memory, disk, start, cancel, storm".to_owned())
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! A report as a table.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Cancelled, Disk, Memory, Report, Started, Storm};
+
+type Line = [String; 4];
+
+/// The table, below a line or two about where it comes from.
+pub(super) fn of(report: &Report) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["measured", "quell", "limit in the same run", "of the limit"]);
+    let lines = report
+        .memory
+        .iter()
+        .flat_map(memory)
+        .chain(report.disk.iter().map(disk))
+        .chain(report.start.iter().map(start))
+        .chain(report.cancel.iter().flat_map(cancel))
+        .chain(report.storm.iter().map(storm));
+    for line in lines {
+        table.add_row(line);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{}\n\n{table}", head(report))
+}
+
+fn head(report: &Report) -> String {
+    let (machine, run) = (&report.machine, &report.run);
+    let commit = run.commit.map(|commit| format!(" ({commit})")).unwrap_or_default();
+    let mut head = format!(
+        "{}, {} cores, {} MiB, {}, {}\nquell {}{commit}, {} build, synchronous {}, {}",
+        machine.cpu,
+        machine.cores,
+        machine.memory_mib,
+        machine.kernel,
+        machine.file_system,
+        run.version,
+        run.build,
+        run.synchronous,
+        run.at
+    );
+    if run.quick || run.build != "release" {
+        head.push_str("\nOnly a look whether it works: these figures mean little.");
+    }
+    head
+}
+
+fn start(figure: &Started) -> Line {
+    let own = format!("{} tasks/s", whole(figure.per_second));
+    let limit = format!("{} tasks/s", whole(figure.limit_per_second));
+    [format!("start + complete, {} in flight", figure.in_flight), own, limit, percent(figure.share_of_limit)]
+}
+
+fn cancel(figure: &Cancelled) -> [Line; 3] {
+    let (own, limit) = (figure.micros, figure.limit_micros);
+    let line = |what: &str, own: f64, limit: f64, more: String| {
+        [format!("cancel to durable end, {what}"), micros(own), micros(limit), more]
+    };
+    let over = format!("{:+} µs", figure.over_limit_micros.round());
+    [
+        line("p50", own.p50, limit.p50, over),
+        line("p99", own.p99, limit.p99, String::new()),
+        line("max", own.max, limit.max, String::new()),
+    ]
+}
+
+fn storm(figure: &Storm) -> Line {
+    let what = format!("cancel of {} at once, all durable", whole(f64::from(figure.tasks)));
+    let seconds = |time: f64| format!("{time:.3} s");
+    [what, seconds(figure.seconds), seconds(figure.limit_seconds), percent(figure.share_of_limit)]
+}
+
+fn memory(figure: &Memory) -> [Line; 2] {
+    let tasks = whole(f64::from(figure.tasks));
+    let bytes = |bytes: f64| format!("{} B", whole(bytes));
+    let times = format!("{:.1} times", figure.times_limit);
+    [
+        [
+            format!("memory per idle task, {tasks} tasks"),
+            bytes(figure.bytes),
+            bytes(figure.limit_bytes),
+            times,
+        ],
+        [
+            "memory per task that waits for its token".to_owned(),
+            bytes(figure.bytes_with_token),
+            bytes(figure.limit_bytes),
+            String::new(),
+        ],
+    ]
+}
+
+fn disk(figure: &Disk) -> Line {
+    let p50_p99 = format!("{} / {}", micros(figure.micros.p50), micros(figure.micros.p99));
+    ["4 KiB written and synced, p50 / p99".to_owned(), String::new(), p50_p99, String::new()]
+}
+
+fn micros(time: f64) -> String {
+    format!("{} µs", whole(time))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// Without a fraction, with commas: `12,345`.
+fn whole(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_have_commas() {
+        let texts = [0.0, 999.4, 1_000.0, 1_234_567.0, -1_234.0].map(whole);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567", "-1,234"]);
+    }
+}

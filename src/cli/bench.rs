@@ -1,0 +1,86 @@
+//! `quell bench`: measures this build on this machine, and prints a table or JSON.
+//!
+//! Progress goes to standard error, the report to standard output. It measures nothing itself.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::bench::{Options, Report, Scenario, run as measure};
+use crate::store::Synchronous;
+
+/// Measure this build on this machine, each figure beside its limit.
+#[derive(Debug, Clone, Args)]
+pub(super) struct BenchArgs {
+    /// The folder whose disk is measured; what is made in it is removed.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Small counts, a few seconds: shows that everything works.
+    #[arg(long)]
+    quick: bool,
+    /// Cancel 100,000 tasks at once, too.
+    #[arg(long)]
+    large: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Only these scenarios: memory, disk, start, cancel, storm.
+    #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
+    only: Vec<Scenario>,
+    /// When a commit counts as written.
+    #[arg(long, value_enum, default_value_t = Sync::Full)]
+    synchronous: Sync,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Sync {
+    Full,
+    Normal,
+}
+
+impl From<&BenchArgs> for Options {
+    fn from(args: &BenchArgs) -> Self {
+        Self {
+            dir: args.dir.clone(),
+            quick: args.quick,
+            large: args.large,
+            synchronous: match args.synchronous {
+                Sync::Full => Synchronous::Full,
+                Sync::Normal => Synchronous::Normal,
+            },
+            only: args.only.clone(),
+        }
+    }
+}
+
+/// Measures and prints; gives back the exit code.
+pub(super) fn run(args: &BenchArgs) -> i32 {
+    // A closed pipe is no reason to fall over.
+    let progress = |what: &str| drop(writeln!(io::stderr().lock(), "measuring: {what}"));
+    match measure(&args.into(), progress) {
+        Ok(report) => print(&report, args.json),
+        Err(error) => {
+            drop(writeln!(io::stderr().lock(), "quell: {}", told(&error)));
+            1
+        }
+    }
+}
+
+fn print(report: &Report, json: bool) -> i32 {
+    let text = if json { report.json() } else { report.table() };
+    i32::from(writeln!(io::stdout().lock(), "{text}").is_err())
+}
+
+/// An error with what is behind it, on one line.
+fn told(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -9,5 +9,7 @@
 
 mod architecture;
 mod licences;
+mod seed;
 mod serve;
 mod source;
+mod support;

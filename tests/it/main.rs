@@ -9,6 +9,7 @@
 
 mod architecture;
 mod licences;
+mod races;
 mod seed;
 mod serve;
 mod source;

@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod ladder;
 mod licences;
 mod races;
 mod seed;

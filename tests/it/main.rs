@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod events;
 mod ladder;
 mod licences;
 mod races;

@@ -12,6 +12,7 @@ mod events;
 mod ladder;
 mod licences;
 mod races;
+mod restart;
 mod seed;
 mod serve;
 mod source;

@@ -16,4 +16,5 @@ mod restart;
 mod seed;
 mod serve;
 mod source;
+mod storage;
 mod support;

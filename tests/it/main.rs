@@ -10,6 +10,7 @@
 mod architecture;
 mod events;
 mod ladder;
+mod library_traps;
 mod licences;
 mod races;
 mod restart;

@@ -10,6 +10,14 @@
 mod architecture;
 mod bench;
 mod documents;
+mod events;
+mod ladder;
+mod library_traps;
 mod licences;
+mod races;
+mod restart;
+mod seed;
 mod serve;
 mod source;
+mod storage;
+mod support;

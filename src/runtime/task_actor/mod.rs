@@ -141,8 +141,9 @@ impl TaskActor {
                     }
                     self.read_timeout();
                 }
-                self.answer_start();
+                // Before the answer: whoever cancels the task at once finds it here.
                 self.services.live.insert(&self.live);
+                self.answer_start();
                 self.arm_deadline();
                 self.step(LadderInput::Recorded);
             }

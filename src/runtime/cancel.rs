@@ -15,7 +15,7 @@ use crate::task::{Record, Status, TaskId, TaskKey};
 
 use super::messages::{Cancel, CancelAnswer, Left, Requested};
 use super::services::Services;
-use super::{CancelOptions, CommandError, Receipt, Refusal, clock};
+use super::{CancelOptions, CommandError, Receipt, Refusal};
 
 /// How long a request may take to become durable after the wait is over, before the answer is that the database
 /// is away.
@@ -78,8 +78,8 @@ pub(crate) fn receipt_of(record: Box<Record>) -> Receipt {
     Receipt::NotRunning(record)
 }
 
-fn ask_of(options: &CancelOptions) -> Ask {
-    Ask::new(clock::wall(), options.cause, options.reason.as_deref(), options.by.clone())
+fn ask_of(services: &Services, options: &CancelOptions) -> Ask {
+    Ask::new(services.clock.wall(), options.cause, options.reason.as_deref(), options.by.clone())
 }
 
 async fn read(services: &Services, key: &TaskKey) -> Result<Record, CommandError> {
@@ -90,7 +90,7 @@ async fn read(services: &Services, key: &TaskKey) -> Result<Record, CommandError
 
 async fn ask_actor(services: &Services, id: TaskId, options: &CancelOptions) -> Result<Found, CommandError> {
     let (reply, answer) = oneshot::channel();
-    services.command(Cancel { id, ask: ask_of(options), reply })?;
+    services.command(Cancel { id, ask: ask_of(services, options), reply })?;
     tokio::pin!(answer);
     if let Ok(answer) = timeout(options.wait, &mut answer).await {
         return found(answer);
@@ -124,10 +124,10 @@ async fn cancel_pending(
     record: &Record,
     options: &CancelOptions,
 ) -> Result<Found, CommandError> {
-    let Ok(change) = transition(Life::from(record), Input::Ask(ask_of(options))) else {
+    let Ok(change) = transition(Life::from(record), Input::Ask(ask_of(services, options))) else {
         return Ok(Found::Elsewhere);
     };
-    let at = clock::wall();
+    let at = services.clock.wall();
     let events = events_of(&change, record.attempt, at);
     let Change::Ended(ending) = change else { return Ok(Found::Elsewhere) };
     let receipt = ending.request.as_ref().zip(ending.stopped_by).map(|(request, stopped_by)| {

@@ -14,9 +14,9 @@ use crate::lifecycle::Ask;
 use crate::store::Write;
 use crate::task::{Cause, EventError, JsonText, NewEvent, TaskCancelled, TaskError, TaskKey};
 
+use super::Refusal;
 use super::live::Live;
 use super::messages::{Cancel, CancelAnswer, Reply};
-use super::{Refusal, clock};
 
 /// A body's link to its task. Cloning is cheap.
 ///
@@ -92,7 +92,7 @@ impl TaskContext {
     /// # Cancel safety
     /// Dropped before it returns, nothing was sent.
     pub async fn send_event<T: Serialize + ?Sized>(&self, kind: &str, data: &T) -> Result<(), EventError> {
-        let event = NewEvent::new(kind, data, clock::wall())?;
+        let event = NewEvent::new(kind, data, self.0.services.clock.wall())?;
         let services = &self.0.services;
         if self.0.is_over() {
             return Err(EventError::Ended);
@@ -157,7 +157,7 @@ impl TaskContext {
     /// # Cancel safety
     /// Dropped before it returns, the request is carried out all the same.
     pub async fn request_cancellation(&self, reason: &str) -> Result<(), Refusal> {
-        let ask = Ask::new(clock::wall(), Cause::Itself, Some(reason), None);
+        let ask = Ask::new(self.0.services.clock.wall(), Cause::Itself, Some(reason), None);
         // The answer comes with the end of the task, which a body cannot wait for; that it was taken shows in
         // the token, or in a refusal.
         let (reply, answer) = oneshot::channel();
@@ -253,7 +253,7 @@ impl TaskContext {
 
     /// A sign of life without an event: the live status shows the last one.
     pub fn heartbeat(&self) {
-        self.0.stamp(clock::wall());
+        self.0.stamp(self.0.services.clock.wall());
     }
 
     /// Runs a future beside the body, on the same pool. It stops with the body, at its own next await; the task

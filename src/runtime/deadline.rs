@@ -9,7 +9,7 @@ use crate::task::{Record, Timeout};
 
 use super::messages::{SetTimeout, TimeoutAnswer};
 use super::services::Services;
-use super::{CommandError, Refusal, clock};
+use super::{CommandError, Refusal};
 
 /// How often a task that changes place is looked for again, and how long after.
 const LOOKS: u32 = 400;
@@ -34,7 +34,7 @@ pub(crate) async fn set(
             TimeoutAnswer::Refused(refusal) => return Err(refusal.into()),
             // A task that begins meanwhile reads its timeout from the row it begins.
             TimeoutAnswer::NotHere if record.status == crate::task::Status::Pending => {
-                let write = Write::SetTimeout { id, timeout, at: clock::wall() };
+                let write = Write::SetTimeout { id, timeout, at: services.clock.wall() };
                 if services.commit_and_wait(write).await? != Answer::Stale {
                     // It may have begun meanwhile, with the row as it was before: then its actor hears of it too.
                     let (reply, answer) = oneshot::channel();

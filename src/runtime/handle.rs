@@ -16,7 +16,7 @@ use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Statu
 use super::services::Services;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
-    StartRequest, Watch, cancel, clock, deadline, shutdown,
+    StartRequest, Watch, cancel, deadline, shutdown,
 };
 use crate::store::{Answer, QueuedSignal, StoreError, Write};
 
@@ -224,7 +224,7 @@ impl Coordinator {
     async fn send_signal(&self, id: TaskId, name: String, data: JsonText) -> Result<Answer, Refusal> {
         let services = Arc::clone(&self.0);
         let (tx, rx) = oneshot::channel();
-        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at: clock::wall() };
+        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at: self.0.clock.wall() };
         let done = move |answer: Result<Answer, StoreError>| {
             if let Ok(Answer::Signalled(signal)) = answer {
                 services.tell_coordinator(Deliver { id, signal: QueuedSignal { signal, name, data } });

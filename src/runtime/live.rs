@@ -16,10 +16,10 @@ use crate::lifecycle::{self, AskedHow, CleanupState};
 use crate::store::QueuedSignal;
 use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, TaskId, TaskKey, Timestamp};
 
+use super::TaskContext;
 use super::messages::{BodyCleaning, BodyStopped};
 use super::registry::{Kind, Model, Runnable};
 use super::services::Services;
-use super::{TaskContext, clock};
 
 /// Events of one task that may wait for the disk.
 const WINDOW: usize = 256;
@@ -74,6 +74,7 @@ impl Live {
         runnable: Arc<dyn Runnable>,
         services: Arc<Services>,
     ) -> Arc<Self> {
+        let now = services.clock.wall().as_micros();
         Arc::new_cyclic(|itself| Self {
             id: who.id,
             epoch: who.epoch,
@@ -84,7 +85,7 @@ impl Live {
             runnable,
             itself: Weak::clone(itself),
             control: Control::new(),
-            sign: AtomicI64::new(clock::wall().as_micros()),
+            sign: AtomicI64::new(now),
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
             token: OnceLock::new(),

@@ -37,6 +37,7 @@ mod task_actor;
 mod watch;
 
 pub use crate::body::Cleaned;
+pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
 pub use handle::Coordinator;
 pub use model::{BlockingTask, ModelSettings, Task};

@@ -9,7 +9,6 @@ use crate::lifecycle::{Change, Input, Life, events_of, transition};
 use crate::store::Write;
 use crate::task::{Failure, Record, Status, TaskId};
 
-use super::clock;
 use super::messages::{NotResumed, Resume};
 use super::services::Services;
 
@@ -61,7 +60,7 @@ async fn resume(services: &Arc<Services>, record: Record) {
 async fn reject(services: &Services, record: &Record, reason: String) -> Result<(), super::Refusal> {
     let input = Input::Reject(Failure::new("invalid_input", reason));
     let Ok(Change::Ended(ending)) = transition(Life::from(record), input) else { return Ok(()) };
-    let at = clock::wall();
+    let at = services.clock.wall();
     let change = Change::Ended(ending);
     let events = events_of(&change, record.attempt, at);
     if let Change::Ended(ending) = change {

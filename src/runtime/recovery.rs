@@ -7,7 +7,7 @@ use crate::lifecycle::{Change, Input, Life, events_of, transition};
 use crate::store::{Reader, Store, StoreError, Write};
 use crate::task::{Record, TaskId};
 
-use super::clock;
+use super::Clock;
 use super::registry::Registry;
 
 /// Rows of one page, and so of one group.
@@ -27,6 +27,7 @@ pub(crate) fn recover(
     store: &mut dyn Store,
     reader: &mut dyn Reader,
     registry: &Registry,
+    clock: &dyn Clock,
 ) -> Result<Recovered, StoreError> {
     let mut recovered = Recovered::default();
     let mut after = 0;
@@ -34,7 +35,7 @@ pub(crate) fn recover(
         let page = reader.running(after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = last.key.id.get();
-        let writes: Vec<Write> = page.iter().filter_map(|record| settle(record, registry)).collect();
+        let writes: Vec<Write> = page.iter().filter_map(|record| settle(record, registry, clock)).collect();
         recovered.settled += writes.len();
         store.commit(&writes)?;
     }
@@ -48,11 +49,11 @@ pub(crate) fn recover(
 }
 
 /// The write that settles one row.
-fn settle(record: &Record, registry: &Registry) -> Option<Write> {
+fn settle(record: &Record, registry: &Registry, clock: &dyn Clock) -> Option<Write> {
     let model = registry.model(record.key.app.as_str(), record.key.model.as_str());
     let again = model.is_some_and(|model| record.attempt < model.settings.attempts);
     let change = transition(Life::from(record), Input::Lose { again }).ok()?;
-    let at = clock::wall();
+    let at = clock.wall();
     let events = events_of(&change, record.attempt, at);
     let (id, epoch) = (record.key.id, record.epoch);
     tracing::info!(task = %record.key, again, "a task of a dead process is settled");

@@ -20,7 +20,7 @@ use super::hub::Hub;
 use super::live::Live;
 use super::messages::{Commit, Reply, Started};
 use super::registry::Registry;
-use super::{Readiness, Refusal};
+use super::{Clock, Readiness, Refusal, RuntimeSettings};
 
 /// The mailboxes of the two central actors hold this many messages. What fills them is bounded where it is made:
 /// commands by [`MAX_COMMANDS`], everything else by the number of tasks and the windows of their events; so the
@@ -117,6 +117,7 @@ pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 pub(crate) struct Services {
     pub(crate) node: Arc<str>,
     pub(crate) registry: Registry,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
     pub(crate) hub: Arc<Hub>,
@@ -141,11 +142,12 @@ impl Services {
         registry: Registry,
         pool: Pool,
         readers: Readers,
-        on_failure: OnFailure,
+        settings: &RuntimeSettings,
     ) -> Self {
         Self {
             node,
             registry,
+            clock: Arc::clone(&settings.clock),
             pool,
             deadlines: Deadlines::default(),
             hub: Arc::default(),
@@ -158,7 +160,7 @@ impl Services {
             coordinator: OnceLock::new(),
             db: OnceLock::new(),
             commands: AtomicUsize::new(0),
-            on_failure,
+            on_failure: Arc::clone(&settings.on_failure),
         }
     }
 

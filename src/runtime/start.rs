@@ -17,7 +17,7 @@ use super::messages::Expired;
 use super::recovery::{Recovered, recover};
 use super::roster::Roster;
 use super::services::{OnFailure, Services};
-use super::{Coordinator, Registry};
+use super::{Clock, Coordinator, Registry, SystemClock};
 
 /// How often the two central actors are looked after.
 const LOOK: Duration = Duration::from_millis(250);
@@ -43,6 +43,9 @@ pub struct RuntimeSettings {
     pub keep_events: i64,
     /// `synchronous=NORMAL` instead of FULL: acknowledged writes may be lost when the power fails.
     pub synchronous_normal: bool,
+    /// Wall time, as it goes into rows and events; the system's by default. A jump of it moves no deadline of a task
+    /// that runs; after a restart it decides what is over.
+    pub clock: Arc<dyn Clock>,
     /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
     /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
     /// Whatever else is put here should end the process too: the runtime does not work any more.
@@ -58,6 +61,7 @@ impl Default for RuntimeSettings {
             max_blocking: 512,
             keep_events: 10_000,
             synchronous_normal: false,
+            clock: Arc::new(SystemClock),
             on_failure: Arc::new(end_process),
         }
     }
@@ -136,9 +140,10 @@ impl Runtime {
             synchronous: if settings.synchronous_normal { Synchronous::Normal } else { Synchronous::Full },
             keep_events: settings.keep_events,
         };
-        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry));
+        let clock = Arc::clone(&settings.clock);
+        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, &*clock));
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
-        connect(opened, settings).await
+        connect(opened, &settings).await
     }
 }
 
@@ -151,12 +156,17 @@ struct Opened {
     first_id: i64,
 }
 
-fn open(url: &str, options: SqliteOptions, registry: Registry) -> Result<Opened, RuntimeError> {
+fn open(
+    url: &str,
+    options: SqliteOptions,
+    registry: Registry,
+    clock: &dyn Clock,
+) -> Result<Opened, RuntimeError> {
     let path = crate::store::parse_url(url)?;
     let database = SqliteDatabase::open(&path, options)?;
     let mut store: Box<dyn Store> = Box::new(database.writer()?);
     let mut reader = database.reader()?;
-    let recovered = recover(&mut *store, &mut reader, &registry)?;
+    let recovered = recover(&mut *store, &mut reader, &registry, clock)?;
     let reserved = store.commit(&[Write::ReserveIds { count: ID_BLOCK }])?;
     let first_id = match reserved.answers.first() {
         Some(Answer::Ids(first)) => *first,
@@ -165,14 +175,14 @@ fn open(url: &str, options: SqliteOptions, registry: Registry) -> Result<Opened,
     Ok(Opened { database, store, registry, recovered, first_id })
 }
 
-async fn connect(opened: Opened, settings: RuntimeSettings) -> Result<Coordinator, RuntimeError> {
+async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinator, RuntimeError> {
     let Opened { database, store, registry, recovered, first_id } = opened;
     let defaults = PoolSettings::default();
     let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
     let pool = Pool::new(PoolSettings { threads, blocking_limit: settings.max_blocking.max(1) })?;
     let node = database.node_name();
     let readers = Readers::start([database.reader()?, database.reader()?])?;
-    let services = Arc::new(Services::new(node, registry, pool, readers, settings.on_failure));
+    let services = Arc::new(Services::new(node, registry, pool, readers, settings));
 
     let mut roster = Roster::new(settings.max_running, settings.max_pending);
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());

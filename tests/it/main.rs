@@ -10,6 +10,7 @@
 mod architecture;
 mod bench;
 mod documents;
+mod everything_ends;
 mod events;
 mod ladder;
 mod library_traps;
@@ -21,3 +22,4 @@ mod serve;
 mod source;
 mod storage;
 mod support;
+mod time;

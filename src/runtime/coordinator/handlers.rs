@@ -5,6 +5,7 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use crate::lifecycle::Ask;
 use crate::task::{Cause, TaskId};
 
+use super::super::Refusal;
 use super::super::messages::{
     BodyCleaning, BodyStopped, Cancel, CancelAnswer, CommittedBatch, Deliver, Drain, Durable, Expired,
     Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start, Started,
@@ -12,7 +13,6 @@ use super::super::messages::{
 };
 use super::super::services::MAILBOX;
 use super::super::task_actor::TaskActor;
-use super::super::{Refusal, clock};
 use super::{CoordinatorActor, ID_BLOCK, refuse};
 
 /// How long a message waits for a place in a full mailbox.
@@ -265,7 +265,7 @@ impl Handler<Drain> for CoordinatorActor {
             refuse(start, Refusal::ShuttingDown.into());
         }
         self.drain = Some(drain.reply);
-        let ask = Ask::new(clock::wall(), Cause::Shutdown, None, None);
+        let ask = Ask::new(self.services.clock.wall(), Cause::Shutdown, None, None);
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             self.insist(id, StopForShutdown(ask.clone()), ctx);
         }

@@ -21,7 +21,7 @@ use super::registry::{Model, Runnable};
 use super::roster::{Admission, Roster};
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
-use super::{CommandError, Refusal, StartError, clock, queue};
+use super::{CommandError, Refusal, StartError, queue};
 
 /// How many ids one reservation takes.
 pub(crate) const ID_BLOCK: u32 = 1_000;
@@ -142,7 +142,7 @@ impl CoordinatorActor {
         let Start { model, runnable, task, reply, .. } = start;
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
         let timeout = task.timeout.or(model.settings.timeout);
-        let (owner, input, at) = (task.owner, task.input, clock::wall());
+        let (owner, input, at) = (task.owner, task.input, self.services.clock.wall());
         let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout: None, at });
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
@@ -241,7 +241,10 @@ impl CoordinatorActor {
                 Err(error) => Err(Refusal::Unavailable(error).into()),
             });
         };
-        self.services.commit(Write::Queue { id, timeout, at: clock::wall() }, Reply::Call(Box::new(done)));
+        self.services.commit(
+            Write::Queue { id, timeout, at: self.services.clock.wall() },
+            Reply::Call(Box::new(done)),
+        );
     }
 
     /// Begins waiting tasks while there are places.

@@ -5,7 +5,6 @@ use actix::{Actor, Context, Handler};
 use crate::lifecycle::{Ask, LadderInput, Timer};
 use crate::store::{Answer, Write};
 
-use super::super::clock;
 use super::super::deadlines::Slot;
 use super::super::live::{cleanup_of, end_of};
 use super::super::messages::{
@@ -96,7 +95,7 @@ impl Handler<SetTimeout> for TaskActor {
         } else if self.ladder.takes_requests() {
             self.rare().timeout_moved = true;
             self.rare().timeouts.push_back((timeout, reply));
-            self.commit(Write::SetTimeout { id, timeout, at: clock::wall() }, Tag::Timeout);
+            self.commit(Write::SetTimeout { id, timeout, at: self.services.clock.wall() }, Tag::Timeout);
         } else {
             let _ = reply.send(TimeoutAnswer::Ended);
         }
@@ -140,7 +139,7 @@ impl Handler<TimerOver> for TaskActor {
             Slot::Deadline if self.deadline == Some(at) => {
                 self.deadline = None;
                 if let Some(timeout) = self.timeout {
-                    self.step(LadderInput::Ask(Ask::timeout(clock::wall(), timeout)));
+                    self.step(LadderInput::Ask(Ask::timeout(self.services.clock.wall(), timeout)));
                 }
             }
             Slot::Ladder => {

@@ -81,7 +81,7 @@ struct Rare {
 
 impl TaskActor {
     pub(crate) fn new(live: Arc<Live>, origin: Origin) -> Self {
-        let now = clock::wall();
+        let now = live.services.clock.wall();
         let (timeout, started_at) = match &origin {
             Origin::New { task, .. } => (task.timeout, now),
             Origin::Pending { record, timeout, .. } => {
@@ -116,7 +116,7 @@ impl TaskActor {
         let node = Arc::clone(&self.services.node);
         let at = match &self.origin {
             Some(Origin::New { task, .. }) => task.at,
-            _ => clock::wall(),
+            _ => self.services.clock.wall(),
         };
         let events = events_of(&Change::Begun, self.live.attempt, at);
         let write = match &self.origin {
@@ -229,7 +229,7 @@ impl TaskActor {
     }
 
     fn write(&mut self, change: Change) {
-        let at = clock::wall();
+        let at = self.services.clock.wall();
         let (id, epoch) = (self.live.id, self.live.epoch);
         let events = events_of(&change, self.live.attempt, at);
         if matches!(change, Change::Ended(_) | Change::Requeued { .. }) {

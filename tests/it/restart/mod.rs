@@ -302,30 +302,3 @@ fn commands_after_a_shutdown_are_answered() {
         assert_eq!((record.status, record.timeout), (Status::Pending, None));
     });
 }
-
-#[test]
-fn i14_a_timeout_counts_from_the_first_start_over_a_restart() {
-    let world = World::new();
-    bodies(&world);
-    let (past, moved) = world.run(async |s| {
-        let past = s.start(request::<Again>("waits").timeout(seconds(0.3))).await.unwrap();
-        let moved = s.start(request::<Again>("waits").timeout(seconds(3_000.0))).await.unwrap();
-        (past, moved)
-    });
-    // If this machine was so slow that it timed out before the shutdown, it proves less, and not nothing.
-    let over = Instant::now() + Duration::from_millis(300);
-    while Instant::now() < over {
-        std::thread::park_timeout(over - Instant::now());
-    }
-    world.run(async |s| {
-        let record = s.ended(&past.key).await;
-        assert_eq!((record.status, record.started_at), (Status::Cancelled, past.started_at));
-        let cancel = record.cancel.unwrap();
-        assert_eq!((&*cancel.reason, cancel.cause), ("Timeout after 0.3s", Cause::Timeout));
-        eventually("it runs again", async || s.task(&moved.key).await.unwrap().status == Status::Running)
-            .await;
-        // Half a second after the first start is long past.
-        s.set_timeout(&moved.key, Some(seconds(0.3))).await.unwrap();
-        assert_eq!(s.ended(&moved.key).await.cancel.unwrap().cause, Cause::Timeout);
-    });
-}

@@ -21,6 +21,7 @@ mod deadline;
 mod deadlines;
 mod handle;
 mod hub;
+mod input;
 mod intake;
 mod live;
 mod messages;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::body::{self, Cleaned};
 use crate::task::{JsonText, Name, TaskError};
 
+use super::input::read;
 use super::{BlockingTask, ModelSettings, Task, TaskContext};
 
 /// The most bytes that a result may have as JSON.
@@ -196,10 +197,6 @@ impl<T: BlockingTask> Runnable for Blocking<T> {
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
         Box::pin(async move { self.0.on_cancel(ctx).await })
     }
-}
-
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {

@@ -139,8 +139,14 @@ impl Watch {
             }
         };
         match received {
-            // Seen already, from the log.
-            Ok(event) if event.seq <= self.last => None,
+            // Seen already: from the log, or by a client that resumed from a number that was not given yet. That one
+            // too must hear of the end.
+            Ok(event) if event.seq <= self.last => {
+                if event.kind.is_terminal() {
+                    self.phase = Phase::Over;
+                }
+                None
+            }
             Ok(event) if event.seq == self.last + 1 => Some(event),
             Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => {
                 self.phase = Phase::Log;

@@ -8,17 +8,22 @@
 )]
 
 mod architecture;
+mod bad_days;
 mod bench;
 mod documents;
 mod events;
 mod everything_ends;
+mod http;
+mod kill;
 mod ladder;
 mod library_traps;
 mod licences;
 mod races;
 mod restart;
+mod secrets;
 mod seed;
 mod serve;
+mod server;
 mod source;
 mod storage;
 mod support;

@@ -54,11 +54,11 @@ impl Handler<Cancel> for TaskActor {
             let _ = reply.send(CancelAnswer::NotHere);
         } else if let Err(refusal) = self.services.require_writes() {
             let _ = reply.send(CancelAnswer::Refused(refusal));
-        } else if self.ladder.takes_requests() {
+        } else {
+            // Also where the end is decided and on its way to the disk: until it is there, nothing is over, and
+            // whoever asks now waits for the same end as whoever asked first. The ladder takes no further request.
             self.rare().askers.push(reply);
             self.step(LadderInput::Ask(ask));
-        } else {
-            self.rare().late.push(reply);
         }
     }
 }

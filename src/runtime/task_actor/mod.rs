@@ -4,7 +4,7 @@
 //! start, arm the deadline, run, stop, record the end, answer. It never awaits its body, runs no user code, and
 //! decides nothing.
 //!
-//! Invariants: a caller is answered only with what is durable (I-6); whoever asked before the end was decided
+//! Invariants: a caller is answered only with what is durable (I-6); whoever asked before the end was durable
 //! gets the receipt of that end, whoever came later reads the row. It never stops by itself: what was routed to it
 //! before the coordinator heard of its end is still answered, and it goes when the coordinator drops its address.
 
@@ -65,10 +65,8 @@ pub(crate) struct TaskActor {
 
 #[derive(Default)]
 struct Rare {
-    /// Who asked it to stop while that could still decide its end.
+    /// Who asked it to stop before its end was durable.
     askers: Vec<oneshot::Sender<CancelAnswer>>,
-    /// Who came too late.
-    late: Vec<oneshot::Sender<CancelAnswer>>,
     /// Who waits for the request to be durable.
     requested: Vec<oneshot::Sender<CancelAnswer>>,
     /// Moved deadlines on their way to the row, oldest first.
@@ -180,7 +178,7 @@ impl TaskActor {
         let from_queue = matches!(&self.origin, Some(Origin::Pending { reply: None, .. }));
         let waits = from_queue && refusal.is_some();
         if let Some(rare) = self.rare.take() {
-            for asker in rare.askers.into_iter().chain(rare.late).chain(rare.requested) {
+            for asker in rare.askers.into_iter().chain(rare.requested) {
                 let _ = asker.send(refusal.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Refused));
             }
         }
@@ -268,13 +266,10 @@ impl TaskActor {
     /// The last write is durable: everybody who waits is told.
     fn answer_end(&mut self) {
         if let Some(rare) = self.rare.take() {
-            let Rare { askers, late, requested, timeouts, receipt, .. } = *rare;
+            let Rare { askers, requested, timeouts, receipt, .. } = *rare;
             for asker in askers.into_iter().chain(requested) {
                 let answer = receipt.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Receipt);
                 let _ = asker.send(answer);
-            }
-            for asker in late {
-                let _ = asker.send(CancelAnswer::ReadRow);
             }
             for (_, reply) in timeouts {
                 let _ = reply.send(TimeoutAnswer::Ended);

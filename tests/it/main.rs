@@ -10,8 +10,8 @@
 mod architecture;
 mod bench;
 mod documents;
-mod everything_ends;
 mod events;
+mod everything_ends;
 mod ladder;
 mod library_traps;
 mod licences;

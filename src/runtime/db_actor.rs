@@ -161,7 +161,7 @@ impl DbActor {
     fn keep(&mut self, writes: Vec<Write>, replies: Vec<Reply>, error: &StoreError) {
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for (write, reply) in writes.into_iter().zip(replies) {
-            if must_survive(&write) { kept.push(Op { write, reply }) } else { refused.push(reply) }
+            if must_survive(&write, &reply) { kept.push(Op { write, reply }) } else { refused.push(reply) }
         }
         self.intake.put_back(kept);
         self.refuse(refused, error);
@@ -176,11 +176,11 @@ impl DbActor {
 }
 
 /// Whether a write tells of what has happened already, so that it must be written sooner or later.
-fn must_survive(write: &Write) -> bool {
+fn must_survive(write: &Write, reply: &Reply) -> bool {
     match write {
         Write::Ask { .. } | Write::Requeue { .. } | Write::Event { .. } | Write::TakeSignal { .. } => true,
-        // Of a pending row, an end is a command that can be refused.
-        Write::End { epoch, .. } => *epoch > 0,
+        // Of a task that runs. The end of a row that waits is somebody's command, which can be refused.
+        Write::End { .. } => matches!(reply, Reply::Task(..)),
         Write::ReserveIds { .. }
         | Write::Create { .. }
         | Write::CreateRunning { .. }
@@ -210,7 +210,7 @@ impl Handler<Commit> for DbActor {
     type Result = ();
 
     fn handle(&mut self, Commit { write, reply }: Commit, ctx: &mut Self::Context) {
-        if !self.services.health.writes_work() && !must_survive(&write) {
+        if !self.services.health.writes_work() && !must_survive(&write, &reply) {
             let error = StoreError::Unavailable("earlier writes still fail".to_owned());
             return self.refuse(vec![reply], &error);
         }

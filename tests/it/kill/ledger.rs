@@ -15,6 +15,8 @@ struct Known {
     input: Value,
     /// The reason of the first cancel that was acknowledged as accepted.
     reason: Option<String>,
+    /// An answer that said that it was over: `cancelled` or `not_running`.
+    over: Option<Value>,
     /// The terminal row, once anybody saw one, and when.
     last: Option<(Value, Instant)>,
     /// Events, by their number.
@@ -78,6 +80,9 @@ impl Ledger {
             }
             Told::Cancelled { task, answer, reason } => {
                 let known = self.known(&task);
+                if answer["status"] != "cancelling" {
+                    known.over = Some(answer.clone());
+                }
                 if answer["status"] == "not_running" {
                     return;
                 }
@@ -148,6 +153,12 @@ impl Known {
         if let Some(reason) = &self.reason {
             let end = (status, row["cancellation_reason"].as_str());
             assert_eq!(end, ("cancelled", Some(&**reason)), "{place}: I-5: {row}");
+        }
+        if let Some(told) = &self.over {
+            assert!(!row["completed_at"].is_null(), "{place}: I-6: {told} was told of {row}");
+            for member in ["cancelled_at", "stopped_by"].iter().filter(|member| told[**member].is_string()) {
+                assert_eq!(told[*member], row[*member], "{place}: I-6: {told} was told of {row}");
+            }
         }
         let again = row["model"] == "RestartTask" && row["attempt"].as_i64() > Some(1);
         if status == "running" {

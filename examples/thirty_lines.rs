@@ -52,10 +52,10 @@ async fn launch(quell: web::Data<Coordinator>, user: User) -> Result<String, Err
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let registry = Registry::new().task::<Countdown>()?;
     let quell = Runtime::start("sqlite://shop.db", registry, RuntimeSettings::default()).await?;
-    let (data, work) = (web::Data::new(quell.clone()), quell.clone());
+    let (data, jobs) = (web::Data::new(quell.clone()), quell.clone());
     let server = HttpServer::new(move || {
-        let work = web::scope("/work").configure(routes::<User>(work.clone(), HttpOptions::default()));
-        App::new().app_data(data.clone()).service(work).route("/launch", web::post().to(launch))
+        let jobs = web::scope("/jobs").configure(routes::<User>(jobs.clone(), HttpOptions::default()));
+        App::new().app_data(data.clone()).service(jobs).route("/launch", web::post().to(launch))
     });
     // Signals are ours: actix-web's own way would end the process before the tasks have stopped.
     let server = server.disable_signals().bind("127.0.0.1:8080")?.run();

@@ -343,9 +343,10 @@ impl Coordinator {
         let _ = self.errand(async move { shutdown::run(&services, budget).await }).await;
     }
 
-    /// Skips the grace of every task that has been asked to stop: for a shutdown that is to be faster.
+    /// Skips the grace of a shutdown under way: bodies are dropped at once, and what has not stopped three seconds
+    /// later, cleanups too, is given up on. Does nothing before a shutdown.
     pub fn hurry(&self) {
-        self.0.tell_coordinator(super::messages::Press::Hurry);
+        shutdown::hurry(&self.0);
     }
 
     /// Carries something out to its end, also where nobody waits for it any more.

@@ -128,6 +128,8 @@ pub(crate) struct Services {
     pub(crate) event_room: Arc<Semaphore>,
     /// Fires when every row is written and watchers are to be told that nothing follows.
     pub(crate) closing: CancellationToken,
+    /// Fires when the grace of a shutdown is to be skipped.
+    pub(crate) hurried: CancellationToken,
     /// The shutdown, carried out once.
     pub(crate) shutdown: tokio::sync::OnceCell<()>,
     coordinator: OnceLock<Addr<CoordinatorActor>>,
@@ -156,6 +158,7 @@ impl Services {
             live: LiveIndex::new(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
+            hurried: CancellationToken::new(),
             shutdown: tokio::sync::OnceCell::new(),
             coordinator: OnceLock::new(),
             db: OnceLock::new(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::messages::{Drain, Press};
 use super::services::Services;
@@ -20,28 +20,19 @@ pub(crate) async fn run(services: &Services, budget: Duration) {
     services.shutdown.get_or_init(|| go_down(services, budget)).await;
 }
 
+/// Skips the grace of a shutdown under way; does nothing before one.
+pub(crate) fn hurry(services: &Services) {
+    if services.health.is_draining() {
+        services.hurried.cancel();
+    }
+}
+
 async fn go_down(services: &Services, budget: Duration) {
-    let began = tokio::time::Instant::now();
     services.health.set_draining();
     tracing::info!(?budget, "shutting down: every running task is asked to stop");
     let (reply, drained) = oneshot::channel();
     services.tell_coordinator(Drain { reply });
-    tokio::pin!(drained);
-    let give_up = budget.saturating_sub(LAST).max(budget / 2);
-    let hurry = give_up.saturating_sub(STOPPING).max(budget / 4);
-    let steps = [(hurry, Some(Press::Hurry)), (give_up, Some(Press::GiveUp)), (budget, None)];
-    let mut all_ended = false;
-    for (until, press) in steps {
-        if tokio::time::timeout_at(began + until, &mut drained).await.is_ok() {
-            all_ended = true;
-            break;
-        }
-        if let Some(press) = press {
-            tracing::warn!(?press, "some tasks have not stopped yet");
-            services.tell_coordinator(press);
-        }
-    }
-    if !all_ended {
+    if !all_end(services, budget, drained).await {
         tracing::error!(
             "the shutdown's time is over: some rows could not be written, the next start settles them"
         );
@@ -51,4 +42,32 @@ async fn go_down(services: &Services, budget: Duration) {
     services.closing.cancel();
     services.deadlines.close();
     services.pool.close();
+}
+
+/// Waits until the last task has ended, and presses those that do not; no where the budget is over first.
+async fn all_end(services: &Services, budget: Duration, mut drained: oneshot::Receiver<()>) -> bool {
+    let began = Instant::now();
+    let mut give_up = began + budget.saturating_sub(LAST).max(budget / 2);
+    let hurry = began + (give_up - began).saturating_sub(STOPPING).max(budget / 4);
+    tokio::select! {
+        _ = &mut drained => return true,
+        () = services.hurried.cancelled() => {}
+        () = sleep_until(hurry) => {}
+    }
+    tracing::warn!("some tasks have not stopped yet: the rest of their grace is skipped");
+    services.tell_coordinator(Press::Hurry);
+    loop {
+        // Whoever asks twice does not wait for a long cleanup either.
+        let asked_twice = services.hurried.is_cancelled();
+        if asked_twice {
+            give_up = give_up.min(Instant::now() + STOPPING);
+        }
+        tokio::select! {
+            _ = &mut drained => return true,
+            () = services.hurried.cancelled(), if !asked_twice => {}
+            () = sleep_until(give_up) => break,
+        }
+    }
+    services.tell_coordinator(Press::GiveUp);
+    timeout_at(began + budget, drained).await.is_ok()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use quell::task::{Cause, Status, Timestamp};
+use quell::task::{Cause, Status, StoppedBy, Timestamp};
 use quell::{Clock, Coordinator, SystemClock};
 
 use crate::support::{Again, Plain, Session, World, eventually, request, seconds};
@@ -92,6 +92,11 @@ fn i14_a_deadline_that_passed_while_the_server_was_down_fires_at_the_next_start(
         let cancel = record.cancel.unwrap();
         assert_eq!((&*cancel.reason, cancel.cause), ("Timeout after 3000s", Cause::Timeout));
         assert_eq!(record.started_at, past.started_at, "it counts from the first start");
+        assert_eq!(
+            record.stopped_by,
+            Some(StoppedBy::NeverStarted),
+            "its time was over: it is not run again"
+        );
         eventually("it runs again", async || status(&s, &ahead.key).await == Status::Running).await;
         // Counted from the first start, an hour ago by the clock.
         s.set_timeout(&ahead.key, Some(seconds(3_500.0))).await.unwrap();

@@ -176,6 +176,10 @@ impl Handler<Press> for TaskActor {
         match press {
             Press::Hurry => self.step(LadderInput::Hurry),
             Press::GiveUp => {
+                if !self.is_over {
+                    let (task, rung) = (self.live.key(), self.ladder.rung());
+                    tracing::warn!(%task, rung, "did not stop before the end of the shutdown: it is given up on");
+                }
                 let probe = self.live.abandon();
                 self.step(LadderInput::GiveUp(probe));
             }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use crate::lifecycle::{AskedHow, Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
+use crate::lifecycle::{Ask, AskedHow, Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
 use crate::store::{Answer, NewTask, StoreError, Write};
 use crate::task::{Record, Timeout, Timestamp};
 
@@ -142,11 +142,21 @@ impl TaskActor {
                 // Before the answer: whoever cancels the task at once finds it here.
                 self.services.live.insert(&self.live);
                 self.answer_start();
-                self.arm_deadline();
+                if let Some(limit) = self.passed_timeout() {
+                    // Its time was over before it came here: it is not run again.
+                    self.step(LadderInput::Ask(Ask::timeout(self.services.clock.wall(), limit)));
+                } else {
+                    self.arm_deadline();
+                }
                 self.step(LadderInput::Recorded);
             }
             Err(error) => self.give_up_start(Some(Refusal::Unavailable(error))),
         }
+    }
+
+    /// The timeout of a task whose time was over before it came here.
+    fn passed_timeout(&self) -> Option<Timeout> {
+        self.timeout.filter(|timeout| timeout.duration() <= self.ran_before)
     }
 
     /// Looks whether the deadline of a task that waited was moved between the reading of its row and now.

@@ -4,13 +4,13 @@ mod crash;
 
 use std::time::{Duration, Instant};
 
-use quell::task::{Cause, Record, Status, StoppedBy};
+use quell::task::{Cause, Cleanup, Record, Status, StoppedBy};
 use quell::{CommandError, Readiness, Receipt, Refusal, StartError, StartOutcome};
 use serde_json::json;
 
 use crate::support::{
-    Again, AgainPatient, Brief, Hold, LONG, Patient, Plain, World, eventually, poll_once, request, seconds,
-    sent, stop_of, stopped_by,
+    Again, AgainPatient, Brief, Hold, LONG, Patient, Plain, Thorough, World, eventually, poll_once, request,
+    seconds, sent, stop_of, stopped_by,
 };
 
 /// A body that waits, one that occupies a place until it is told to go, and one that stays though it was told.
@@ -136,6 +136,29 @@ fn i02_what_waits_stays_and_what_was_queued_starts_after_the_restart_oldest_firs
         assert_eq!(s.stage().count(&format!("ran {}", created.id)), 0);
         assert!(matches!(s.start_task(&created, None).await.unwrap(), StartOutcome::Started(_)));
         assert_eq!(s.ended(&created).await.status, Status::Completed);
+    });
+}
+
+#[test]
+fn i25_after_a_second_signal_a_long_cleanup_is_given_up_on() {
+    let world = World::new();
+    bodies(&world);
+    world.cleanup("waits", |_, stage| async move {
+        stage.mark("cleaning");
+        std::future::pending().await
+    });
+    world.run(async |s| {
+        let key = s.begin::<Thorough>("waits").await;
+        s.stage().reached("began", 1).await;
+        // Before a shutdown there is nothing to hurry.
+        s.hurry();
+        let mut shutdown = sent(s.shutdown(LONG * 10));
+        s.stage().reached("cleaning", 1).await;
+        assert!(poll_once(&mut shutdown).is_pending());
+        s.hurry();
+        tokio::time::timeout(LONG, shutdown).await.expect("it waits for the cleanup");
+        let record = s.task(&key).await.unwrap();
+        assert_eq!((record.stopped_by, record.cleanup), (Some(StoppedBy::Dropped), Some(Cleanup::TimedOut)));
     });
 }
 

@@ -100,6 +100,8 @@ shapes! {
     Patient = ModelSettings::new().grace(Duration::from_secs(600)).stop_limit(Duration::from_secs(20));
     /// No grace, short limits.
     Brief = ModelSettings::new().stop_limit(SHORT).cleanup_limit(SHORT);
+    /// A cleanup that may take longer than any test.
+    Thorough = ModelSettings::new().cleanup_limit(Duration::from_secs(600));
     /// A short grace and short limits.
     Graced = ModelSettings::new().grace(SHORT).stop_limit(SHORT).cleanup_limit(SHORT);
     /// Goes back to `pending` at a shutdown.

@@ -6,7 +6,7 @@ mod hold;
 mod stage;
 mod world;
 
-pub(crate) use bodies::{Again, AgainPatient, Brief, Graced, Patient, Plain};
+pub(crate) use bodies::{Again, AgainPatient, Brief, Graced, Patient, Plain, Thorough};
 pub(crate) use child::{Child, is_child_of};
 pub(crate) use hold::{Hold, sent};
 pub(crate) use stage::{LONG, MarkOnDrop, Stage, eventually, poll_once};

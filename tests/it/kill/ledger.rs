@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::load::Told;
 use crate::server::{Client, Frame, Server, Task};
 
+/// Ended tasks that are looked at again in one life, at most.
+const LOOKS: usize = 200;
+
 /// What is known of one task.
 #[derive(Debug, Default)]
 struct Known {
@@ -117,8 +120,9 @@ impl Ledger {
         }
         // Those that had ended are looked at again, a few of them at each life and all of them in turn.
         let lives = usize::try_from(self.kills).expect("few");
+        let stride = (self.tasks.len() / LOOKS).max(8);
         let ended = self.tasks.values_mut().filter(|(_, known)| known.last.is_some());
-        for (_, (task, known)) in ended.enumerate().filter(|(at, _)| at % 8 == lives % 8) {
+        for (_, (task, known)) in ended.enumerate().filter(|(at, _)| at % stride == lives % stride) {
             let row = root.show(task).await;
             known.look(&place, &row, Instant::now(), Instant::now());
             known.watch(&place, &events(&root, task, &row).await);

@@ -10,6 +10,7 @@
 mod architecture;
 mod bad_days;
 mod bench;
+mod deaf_log;
 mod documents;
 mod events;
 mod everything_ends;

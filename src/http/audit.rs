@@ -12,35 +12,8 @@ use std::sync::Arc;
 use actix_web::Error;
 use actix_web::http::StatusCode;
 
+use super::action::Action;
 use super::problem::{Problem, shown};
-
-/// What a request wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    Start,
-    Show,
-    Patch,
-    Signal,
-    Cancel,
-    Stream,
-}
-
-impl Action {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Show => "show",
-            Self::Patch => "patch",
-            Self::Signal => "signal",
-            Self::Cancel => "cancel",
-            Self::Stream => "stream",
-        }
-    }
-
-    fn is_write(self) -> bool {
-        !matches!(self, Self::Show | Self::Stream)
-    }
-}
 
 /// The line of one request, written when it is answered or dropped.
 #[derive(Debug)]

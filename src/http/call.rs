@@ -13,7 +13,8 @@ use futures_util::future::LocalBoxFuture;
 use crate::Coordinator;
 use crate::task::{Name, TaskKey};
 
-use super::audit::{Action, Entry};
+use super::action::{Action, Needs};
+use super::audit::Entry;
 use super::auth::{Principal, TaskRef, identify};
 use super::options::HttpOptions;
 use super::problem::Problem;
@@ -31,6 +32,7 @@ pub(super) struct Site {
 /// One request.
 pub(super) struct Call {
     site: Site,
+    action: Action,
     request: HttpRequest,
     payload: dev::Payload,
     entry: Entry,
@@ -50,7 +52,7 @@ where
         let (site, handler) = (site.clone(), handler.clone());
         async move {
             let entry = Entry::new(action, request.path(), request.peer_addr());
-            let mut call = Call { site, request, payload: payload.into_inner(), entry };
+            let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
             let answer = handler(&mut call).await;
             match &answer {
                 Ok(response) => call.entry.answered(response.status()),
@@ -131,24 +133,31 @@ impl Call {
         Err(Problem::forbidden("you may not start tasks of this model: ask whoever runs this server"))
     }
 
-    /// Whether the user may see a task that exists.
-    pub(super) fn check_view<U: Principal>(
+    /// Whether the user may do what the request wants with a task of that owner.
+    pub(super) fn check_task<U: Principal>(
         &mut self,
         user: &U,
         key: &TaskKey,
         owner: &str,
     ) -> Result<(), Problem> {
-        if user.may_view(&TaskRef { key, owner }) { Ok(()) } else { Err(self.forbidden(key)) }
+        let task = TaskRef { key, owner };
+        let may = match self.action.needs() {
+            Needs::Nothing => true,
+            Needs::ToStart => user.may_start(key.app.as_str(), key.model.as_str()),
+            Needs::ToView => user.may_view(&task),
+            Needs::ToCancel => user.may_cancel(&task),
+        };
+        if may { Ok(()) } else { Err(self.forbidden(key)) }
     }
 
-    /// Whether the task exists and the user may cancel, patch and signal it.
-    pub(super) async fn check_cancel<U: Principal>(
+    /// The same where only the key is known: the task must exist.
+    pub(super) async fn check_existing<U: Principal>(
         &mut self,
         user: &U,
         key: &TaskKey,
     ) -> Result<(), Problem> {
         let owner = self.coordinator().owner(key).await?;
-        if user.may_cancel(&TaskRef { key, owner: &owner }) { Ok(()) } else { Err(self.forbidden(key)) }
+        self.check_task(user, key, &owner)
     }
 
     fn forbidden(&mut self, key: &TaskKey) -> Problem {

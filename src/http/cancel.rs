@@ -20,7 +20,7 @@ pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let key = call.task()?;
     let user: U = call.user().await?;
     let reason = bodies::cancel(call.body().await?.as_deref())?;
-    call.check_cancel(&user, &key).await?;
+    call.check_existing(&user, &key).await?;
     let mut options = CancelOptions { reason, by: Some(user.name()), ..CancelOptions::default() };
     let wait = Wait::of(call.headers());
     if let Some(wait) = wait {

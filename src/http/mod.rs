@@ -30,6 +30,7 @@
 //! ```
 
 mod accept;
+mod action;
 mod audit;
 mod auth;
 mod bodies;
@@ -50,7 +51,7 @@ mod stream;
 mod tasks;
 
 pub use auth::{
-    Principal, TaskRef, TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError,
+    Principal, Scope, TaskRef, TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError,
 };
 pub use connection::on_connect;
 pub use options::HttpOptions;

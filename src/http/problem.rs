@@ -42,7 +42,7 @@ pub struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 /// Declares the kinds: the end of the `type`, the title, the status, and seconds for `Retry-After`.
@@ -145,8 +145,9 @@ impl Problem {
     }
 
     /// `allow` lists the methods that the path knows.
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, format!("this path knows {allow}")) }
+    pub(super) fn method_not_allowed(allow: String) -> Self {
+        let detail = format!("this path knows {allow}");
+        Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
     }
 
     pub(super) fn request_timeout() -> Self {
@@ -253,8 +254,8 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.kind.retry_after() {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        if let Some(allow) = self.allow {
-            response.insert_header((ALLOW, allow));
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, allow.as_str()));
         }
         if self.kind == Kind::Unauthorized {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
@@ -306,7 +307,10 @@ mod tests {
             problem.error_response().headers().get(name).map(|v| v.to_str().unwrap().to_owned())
         };
         assert_eq!(header(Problem::unauthorized("x"), "www-authenticate").as_deref(), Some("Bearer"));
-        assert_eq!(header(Problem::method_not_allowed("GET, PATCH"), "allow").as_deref(), Some("GET, PATCH"));
+        assert_eq!(
+            header(Problem::method_not_allowed("GET, PATCH".into()), "allow").as_deref(),
+            Some("GET, PATCH")
+        );
         for waiting in
             [Problem::shutting_down(), Problem::too_many_pending("x"), Problem::database_unavailable()]
         {

@@ -1,21 +1,21 @@
 //! Which path and method leads to which handler.
 //!
-//! Invariants: each path names its methods once, for the routes and for `Allow`; nothing is put into the host's
+//! Invariants: what is routed is what the table of actions lists, and nothing else; nothing is put into the host's
 //! `app_data`, so that the routes of several runtimes stand side by side under scopes of their own.
 
 use std::sync::Arc;
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Error, HttpResponse, Resource};
+use actix_web::{Error, HttpResponse, Resource, Route};
 
 use crate::Coordinator;
 
-use super::audit::Action;
+use super::action::Action;
 use super::auth::Principal;
 use super::call::{Site, answer};
 use super::options::HttpOptions;
 use super::problem::Problem;
-use super::{cancel, health, path, stream, tasks};
+use super::{cancel, health, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
@@ -47,41 +47,54 @@ pub fn routes<U: Principal>(
 ) -> impl FnOnce(&mut ServiceConfig) + Clone {
     let site = Site { coordinator, options: Arc::new(options) };
     move |config| {
-        let start = answer(&site, Action::Start, tasks::start_task::<U>);
-        let show = answer(&site, Action::Show, tasks::show_task::<U>);
-        let patch = answer(&site, Action::Patch, tasks::patch_task::<U>);
-        let signal = answer(&site, Action::Signal, tasks::signal_task::<U>);
-        let cancel = answer(&site, Action::Cancel, cancel::cancel_task::<U>);
-        let watch = answer(&site, Action::Stream, stream::stream_task::<U>);
-        config
-            .service(knows("POST", web::resource(path::MODEL).route(web::post().to(start))))
-            .service(knows(
-                "GET, PATCH",
-                web::resource(path::TASK).route(web::get().to(show)).route(web::patch().to(patch)),
-            ))
-            .service(knows("POST", web::resource(path::SIGNAL).route(web::post().to(signal))))
-            .service(knows("POST", web::resource(path::CANCEL).route(web::post().to(cancel))))
-            .service(knows("GET", web::resource(path::STREAM).route(web::get().to(watch))));
-        health_routes(config, &site);
+        let mut paths: Vec<&str> = Vec::new();
+        for path in Action::ALL.map(Action::path) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        for path in paths {
+            config.service(resource::<U>(&site, path));
+        }
         config.default_service(web::to(|| async { refuse(Problem::route_not_found()) }));
     }
 }
 
-fn health_routes(config: &mut ServiceConfig, site: &Site) {
-    let coordinator = site.coordinator.clone();
-    let ready = move || {
-        let readiness = coordinator.readiness();
-        async move { health::show_readiness(readiness) }
-    };
-    config
-        .service(knows("GET", web::resource("/health").route(web::get().to(health::show_health))))
-        .service(knows("GET", web::resource("/livez").route(web::get().to(health::show_health))))
-        .service(knows("GET", web::resource("/readyz").route(web::get().to(ready))));
+/// One path with all its methods; any other method is refused, with the list of those.
+fn resource<U: Principal>(site: &Site, path: &'static str) -> Resource {
+    let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| action.path() == path).collect();
+    let methods = actions.iter().map(|action| action.method()).collect::<Vec<_>>().join(", ");
+    let resource = actions.into_iter().fold(web::resource(path), |resource, action| {
+        let route = match action.method() {
+            "PATCH" => web::patch(),
+            "POST" => web::post(),
+            _ => web::get(),
+        };
+        resource.route(to_handler::<U>(route, site, action))
+    });
+    resource.default_service(web::to(move || {
+        let refused = refuse(Problem::method_not_allowed(methods.clone()));
+        async move { refused }
+    }))
 }
 
-/// Any other method is refused, with the list of those that are known.
-fn knows(methods: &'static str, resource: Resource) -> Resource {
-    resource.default_service(web::to(move || async move { refuse(Problem::method_not_allowed(methods)) }))
+fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route {
+    match action {
+        Action::Start => route.to(answer(site, action, tasks::start_task::<U>)),
+        Action::Show => route.to(answer(site, action, tasks::show_task::<U>)),
+        Action::Patch => route.to(answer(site, action, tasks::patch_task::<U>)),
+        Action::Signal => route.to(answer(site, action, tasks::signal_task::<U>)),
+        Action::Cancel => route.to(answer(site, action, cancel::cancel_task::<U>)),
+        Action::Stream => route.to(answer(site, action, stream::stream_task::<U>)),
+        Action::Health | Action::Live => route.to(health::show_health),
+        Action::Ready => {
+            let coordinator = site.coordinator.clone();
+            route.to(move || {
+                let readiness = coordinator.readiness();
+                async move { health::show_readiness(readiness) }
+            })
+        }
+    }
 }
 
 fn refuse(problem: Problem) -> Result<HttpResponse, Error> {

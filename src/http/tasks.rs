@@ -46,7 +46,7 @@ pub(super) async fn show_task<U: Principal>(call: &mut Call) -> Result<HttpRespo
     let key = call.task()?;
     let user: U = call.user().await?;
     let record = call.coordinator().task(&key).await.map_err(Problem::from)?;
-    call.check_view(&user, &key, &record.owner)?;
+    call.check_task(&user, &key, &record.owner)?;
     Ok(json(StatusCode::OK, &TaskDto::from(&record))?)
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn patch_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     let key = call.task()?;
     let user: U = call.user().await?;
     let timeout = bodies::patch(call.body().await?.as_deref())?;
-    call.check_cancel(&user, &key).await?;
+    call.check_existing(&user, &key).await?;
     let record = call.coordinator().set_timeout(&key, timeout).await.map_err(Problem::from)?;
     call.done("patched");
     Ok(json(StatusCode::OK, &TaskDto::from(&record))?)
@@ -67,7 +67,7 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let name = path::signal(call.request())?;
     let user: U = call.user().await?;
     let data = bodies::signal(call.body().await?.as_deref())?;
-    call.check_cancel(&user, &key).await?;
+    call.check_existing(&user, &key).await?;
     match call.coordinator().signal(&key, &name, data).await {
         Ok(()) => {
             call.done("accepted");

@@ -28,6 +28,18 @@ pub struct TaskRef<'a> {
     pub owner: &'a str,
 }
 
+/// Which tasks a permission opens, where many are asked for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Those that the user started.
+    Own,
+    /// Everybody's.
+    Any,
+    /// What [`Principal::may_view`] or [`Principal::may_cancel`] says of each one. Each is asked about, so it takes
+    /// longer to find them.
+    Each,
+}
+
 /// The user type of a host application: extracted from each request, it decides everything.
 ///
 /// Where its extraction fails with status 401, the answer is a problem with `WWW-Authenticate: Bearer`; an error
@@ -83,6 +95,18 @@ pub trait Principal: FromRequest + 'static {
     /// Whether this user may cancel, patch and signal a task. The owner may, by default.
     fn may_cancel(&self, task: &TaskRef<'_>) -> bool {
         *task.owner == *self.name()
+    }
+
+    /// Which tasks a list shows to this user: their own, by default. [`Scope::Any`] opens the metrics too. It must
+    /// not say more than [`Principal::may_view`] does.
+    fn view_scope(&self) -> Scope {
+        Scope::Own
+    }
+
+    /// Which tasks this user may cancel many of at once: their own, by default. It must not say more than
+    /// [`Principal::may_cancel`] does.
+    fn cancel_scope(&self) -> Scope {
+        Scope::Own
     }
 }
 

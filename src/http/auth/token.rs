@@ -15,7 +15,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, dev};
 use subtle::ConstantTimeEq;
 
-use super::{Principal, TaskRef};
+use super::{Principal, Scope, TaskRef};
 use crate::http::problem::Problem;
 
 /// The fewest characters of a token.
@@ -193,6 +193,14 @@ impl Principal for TokenPrincipal {
 
     fn may_cancel(&self, task: &TaskRef<'_>) -> bool {
         self.permissions.cancel_any_task || *task.owner == *self.name
+    }
+
+    fn view_scope(&self) -> Scope {
+        if self.permissions.view_any_task { Scope::Any } else { Scope::Own }
+    }
+
+    fn cancel_scope(&self) -> Scope {
+        if self.permissions.cancel_any_task { Scope::Any } else { Scope::Own }
     }
 }
 

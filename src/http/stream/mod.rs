@@ -23,7 +23,7 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let after = path::after(call.request())?;
     let user: U = call.user().await?;
     let record = call.coordinator().task(&key).await.map_err(Problem::from)?;
-    call.check_view(&user, &key, &record.owner)?;
+    call.check_task(&user, &key, &record.owner)?;
     let resumed = path::last_event_id(call.request()).or(after);
     if record.status.is_terminal() {
         if let Some(seen) = resumed {

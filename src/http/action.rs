@@ -1,0 +1,120 @@
+//! The table of the API: each thing that can be asked for, its method and path, and what it needs.
+//!
+//! Invariant: this is the one list. Routes, `Allow`, permission checks, the audit log and the OpenAPI document are
+//! read from it, so none of them can know a route that the others do not.
+
+use super::path;
+
+/// What a request wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Action {
+    Start,
+    Show,
+    Patch,
+    Signal,
+    Cancel,
+    Stream,
+    Health,
+    Live,
+    Ready,
+}
+
+/// What the caller must be allowed, to be given it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Needs {
+    /// Nothing, not even credentials.
+    Nothing,
+    /// To start tasks of the model.
+    ToStart,
+    /// To see the task.
+    ToView,
+    /// To cancel the task, which also means to patch and signal it.
+    ToCancel,
+}
+
+impl Action {
+    /// All of them, in the order in which they are documented.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Start,
+        Self::Show,
+        Self::Patch,
+        Self::Signal,
+        Self::Cancel,
+        Self::Stream,
+        Self::Health,
+        Self::Live,
+        Self::Ready,
+    ];
+
+    /// Its word in the audit log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Show => "show",
+            Self::Patch => "patch",
+            Self::Signal => "signal",
+            Self::Cancel => "cancel",
+            Self::Stream => "stream",
+            Self::Health => "health",
+            Self::Live => "livez",
+            Self::Ready => "readyz",
+        }
+    }
+
+    pub(super) fn method(self) -> &'static str {
+        match self {
+            Self::Start | Self::Signal | Self::Cancel => "POST",
+            Self::Patch => "PATCH",
+            Self::Show | Self::Stream | Self::Health | Self::Live | Self::Ready => "GET",
+        }
+    }
+
+    /// Its pattern for the router.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Start => path::MODEL,
+            Self::Show | Self::Patch => path::TASK,
+            Self::Signal => path::SIGNAL,
+            Self::Cancel => path::CANCEL,
+            Self::Stream => path::STREAM,
+            Self::Health => "/health",
+            Self::Live => "/livez",
+            Self::Ready => "/readyz",
+        }
+    }
+
+    pub(super) fn needs(self) -> Needs {
+        match self {
+            Self::Start => Needs::ToStart,
+            Self::Show | Self::Stream => Needs::ToView,
+            Self::Patch | Self::Signal | Self::Cancel => Needs::ToCancel,
+            Self::Health | Self::Live | Self::Ready => Needs::Nothing,
+        }
+    }
+
+    /// Whether it may change something: then it is audited also where it was accepted.
+    pub(super) fn is_write(self) -> bool {
+        self.method() != "GET"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_action_has_a_method_on_a_path_of_its_own_and_a_word() {
+        let places: HashSet<_> = Action::ALL.map(|a| (a.method(), a.path())).into();
+        let words: HashSet<_> = Action::ALL.map(Action::as_str).into();
+        assert_eq!((places.len(), words.len()), (Action::ALL.len(), Action::ALL.len()));
+    }
+
+    #[test]
+    fn whatever_changes_something_needs_somebody() {
+        for action in Action::ALL.into_iter().filter(|action| action.is_write()) {
+            assert_ne!(action.needs(), Needs::Nothing, "{action:?}");
+        }
+    }
+}

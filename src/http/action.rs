@@ -14,6 +14,7 @@ pub(super) enum Action {
     Signal,
     Cancel,
     Stream,
+    Metrics,
     Health,
     Live,
     Ready,
@@ -28,19 +29,22 @@ pub(super) enum Needs {
     ToStart,
     /// To see the task.
     ToView,
+    /// To see everybody's tasks.
+    ToViewAny,
     /// To cancel the task, which also means to patch and signal it.
     ToCancel,
 }
 
 impl Action {
     /// All of them, in the order in which they are documented.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Start,
         Self::Show,
         Self::Patch,
         Self::Signal,
         Self::Cancel,
         Self::Stream,
+        Self::Metrics,
         Self::Health,
         Self::Live,
         Self::Ready,
@@ -55,6 +59,7 @@ impl Action {
             Self::Signal => "signal",
             Self::Cancel => "cancel",
             Self::Stream => "stream",
+            Self::Metrics => "metrics",
             Self::Health => "health",
             Self::Live => "livez",
             Self::Ready => "readyz",
@@ -65,7 +70,7 @@ impl Action {
         match self {
             Self::Start | Self::Signal | Self::Cancel => "POST",
             Self::Patch => "PATCH",
-            Self::Show | Self::Stream | Self::Health | Self::Live | Self::Ready => "GET",
+            Self::Show | Self::Stream | Self::Metrics | Self::Health | Self::Live | Self::Ready => "GET",
         }
     }
 
@@ -77,6 +82,7 @@ impl Action {
             Self::Signal => path::SIGNAL,
             Self::Cancel => path::CANCEL,
             Self::Stream => path::STREAM,
+            Self::Metrics => "/metrics",
             Self::Health => "/health",
             Self::Live => "/livez",
             Self::Ready => "/readyz",
@@ -87,6 +93,7 @@ impl Action {
         match self {
             Self::Start => Needs::ToStart,
             Self::Show | Self::Stream => Needs::ToView,
+            Self::Metrics => Needs::ToViewAny,
             Self::Patch | Self::Signal | Self::Cancel => Needs::ToCancel,
             Self::Health | Self::Live | Self::Ready => Needs::Nothing,
         }

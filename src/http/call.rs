@@ -15,7 +15,7 @@ use crate::task::{Name, TaskKey};
 
 use super::action::{Action, Needs};
 use super::audit::Entry;
-use super::auth::{Principal, TaskRef, identify};
+use super::auth::{Principal, Scope, TaskRef, identify};
 use super::options::HttpOptions;
 use super::problem::Problem;
 use super::{body, path};
@@ -103,6 +103,11 @@ impl Call {
         Ok(key)
     }
 
+    /// That the path names nothing, and nothing is asked besides.
+    pub(super) fn no_query(&self) -> Result<(), Problem> {
+        path::no_query(&self.request)
+    }
+
     /// The user.
     pub(super) async fn user<U: Principal>(&mut self) -> Result<U, Error> {
         let user: U = identify(&self.request, &mut self.payload).await?;
@@ -145,9 +150,21 @@ impl Call {
             Needs::Nothing => true,
             Needs::ToStart => user.may_start(key.app.as_str(), key.model.as_str()),
             Needs::ToView => user.may_view(&task),
+            Needs::ToViewAny => user.view_scope() == Scope::Any,
             Needs::ToCancel => user.may_cancel(&task),
         };
         if may { Ok(()) } else { Err(self.forbidden(key)) }
+    }
+
+    /// Whether the user may see everybody's tasks.
+    pub(super) fn check_any<U: Principal>(&mut self, user: &U) -> Result<(), Problem> {
+        if user.view_scope() == Scope::Any {
+            return Ok(());
+        }
+        self.entry.forbidden();
+        Err(Problem::forbidden(
+            "you need the permission to see everybody's tasks: ask whoever runs this server",
+        ))
     }
 
     /// The same where only the key is known: the task must exist.

@@ -41,6 +41,7 @@ mod connection;
 mod dto;
 mod fields;
 mod health;
+mod numbers;
 mod options;
 mod path;
 mod prefer;

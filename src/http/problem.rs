@@ -69,6 +69,7 @@ kinds! {
     TaskNotFound = "task-not-found", "There is no such task", NOT_FOUND, None;
     UnknownModel = "unknown-model", "There is no such model", NOT_FOUND, None;
     RouteNotFound = "route-not-found", "There is no such route", NOT_FOUND, None;
+    MetricsElsewhere = "metrics-elsewhere", "The numbers are not here", NOT_FOUND, None;
     MethodNotAllowed = "method-not-allowed", "The method is not known for this path", METHOD_NOT_ALLOWED, None;
     RequestTimeout = "request-timeout", "The body did not come in time", REQUEST_TIMEOUT, None;
     AlreadyEnded = "already-ended", "The task has ended", CONFLICT, None;
@@ -145,6 +146,13 @@ impl Problem {
     }
 
     /// `allow` lists the methods that the path knows.
+    pub(super) fn metrics_elsewhere() -> Self {
+        Self::new(
+            Kind::MetricsElsewhere,
+            "this runtime's numbers go to a recorder of its host: read them where the host shows its own",
+        )
+    }
+
     pub(super) fn method_not_allowed(allow: String) -> Self {
         let detail = format!("this path knows {allow}");
         Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }

@@ -15,7 +15,7 @@ use super::auth::Principal;
 use super::call::{Site, answer};
 use super::options::HttpOptions;
 use super::problem::Problem;
-use super::{cancel, health, stream, tasks};
+use super::{cancel, health, numbers, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
@@ -27,6 +27,7 @@ use super::{cancel, health, stream, tasks};
 /// | `POST /tasks/{app}/{model}/{id}/signals/{name}` | hands it a signal |
 /// | `POST /cancel/{app}/{model}/{id}` | cancels it |
 /// | `GET /stream/{app}/{model}/{id}` | its events, as server-sent events |
+/// | `GET /metrics` | the runtime's numbers, for those who may see everybody's tasks |
 /// | `GET /health`, `GET /livez`, `GET /readyz` | without credentials: whether the process answers, and takes work |
 ///
 /// A path that leads nowhere is answered with a problem: under a scope, only below it; at the root, everywhere,
@@ -86,6 +87,7 @@ fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route 
         Action::Signal => route.to(answer(site, action, tasks::signal_task::<U>)),
         Action::Cancel => route.to(answer(site, action, cancel::cancel_task::<U>)),
         Action::Stream => route.to(answer(site, action, stream::stream_task::<U>)),
+        Action::Metrics => route.to(answer(site, action, numbers::show_metrics::<U>)),
         Action::Health | Action::Live => route.to(health::show_health),
         Action::Ready => {
             let coordinator = site.coordinator.clone();

@@ -14,8 +14,9 @@ use crate::store::{Answer, StoreError, Write};
 use crate::task::{Record, Status, TaskId, TaskKey};
 
 use super::messages::{Cancel, CancelAnswer, Left, Requested};
+use super::metrics::Counted;
 use super::services::Services;
-use super::{CancelOptions, CommandError, Receipt, Refusal};
+use super::{CancelOptions, CommandError, Receipt, Refusal, clock};
 
 /// How long a request may take to become durable after the wait is over, before the answer is that the database
 /// is away.
@@ -127,9 +128,10 @@ async fn cancel_pending(
     let Ok(change) = transition(Life::from(record), Input::Ask(ask_of(services, options))) else {
         return Ok(Found::Elsewhere);
     };
-    let at = services.clock.wall();
+    let (at, asked) = (services.clock.wall(), clock::monotonic());
     let events = events_of(&change, record.attempt, at);
     let Change::Ended(ending) = change else { return Ok(Found::Elsewhere) };
+    let (status, stopped_by) = (ending.status, ending.stopped_by);
     let receipt = ending.request.as_ref().zip(ending.stopped_by).map(|(request, stopped_by)| {
         let reason = Arc::clone(&request.reason);
         Receipt::Cancelled { reason, cause: request.cause, stopped_by, cancelled_at: at }
@@ -139,6 +141,9 @@ async fn cancel_pending(
     if services.commit_and_wait(write).await? == Answer::Stale {
         return Ok(Found::Elsewhere);
     }
+    let after = clock::monotonic().saturating_duration_since(asked);
+    let how = Counted { status, asked: Some(options.cause), stopped: stopped_by.map(|by| (by, after)) };
+    services.count_waiting_ended(record, how);
     services.tell_coordinator(Left(id));
     Ok(receipt.map_or(Found::Ended, Found::Receipt))
 }

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use crate::store::{Answer, Committed, Store, StoreError, Write};
 use crate::task::TaskId;
 
+use super::clock;
 use super::intake::{Intake, Op};
 use super::messages::{Commit, CommittedBatch, Flush, Healed, Reply, Tag};
 use super::services::Services;
@@ -87,6 +88,7 @@ impl DbActor {
     /// Commits one group and answers it. What must not be lost goes back to the intake on an error.
     fn commit(&mut self, group: Vec<Op<Reply>>) -> Result<(), StoreError> {
         let (writes, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|op| (op.write, op.reply)).unzip();
+        let began = clock::monotonic();
         // An empty group is a probe of a database that failed: a reservation of nothing reaches the disk too.
         let result = if writes.is_empty() {
             self.store.commit(&[Write::ReserveIds { count: 0 }]).map(|_| Committed::default())
@@ -95,6 +97,10 @@ impl DbActor {
         };
         match result {
             Ok(committed) => {
+                let took = clock::monotonic().saturating_duration_since(began);
+                if !writes.is_empty() {
+                    self.services.metrics.committed(writes.len(), committed.events.len(), took);
+                }
                 self.answer(replies, committed);
                 Ok(())
             }

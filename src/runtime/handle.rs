@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
 
 use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
+use super::metrics::OpenStream;
 use super::services::Services;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
@@ -321,6 +322,18 @@ impl Coordinator {
         let id = key.id;
         let page = self.0.readers.read(move |reader| reader.events(id, 0, u32::MAX)).await;
         Ok(page.map_err(Refusal::Unavailable)?.events)
+    }
+
+    /// The numbers of this runtime, in the text format of Prometheus 0.0.4; none where they go to a recorder of the
+    /// host ([`RuntimeSettings::recorder`](crate::RuntimeSettings::recorder)).
+    #[must_use]
+    pub fn metrics(&self) -> Option<String> {
+        self.0.metrics.render()
+    }
+
+    /// An event stream is open as long as what this gives is kept.
+    pub(crate) fn count_stream(&self) -> OpenStream {
+        self.0.metrics.stream_opened()
     }
 
     /// Whether it takes work.

@@ -3,7 +3,7 @@
 //! used.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures_util::FutureExt;
@@ -27,6 +27,10 @@ const WINDOW: usize = 256;
 /// The most bytes of an error's or panic's text that a row keeps.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
+/// What happened to a body that was written off, each noted once: it was counted, and it came back.
+const WRITTEN_OFF: u8 = 1;
+const BACK: u8 = 2;
+
 /// The shared part.
 pub(crate) struct Live {
     pub(crate) id: TaskId,
@@ -43,6 +47,8 @@ pub(crate) struct Live {
     told: OnceLock<Box<TaskCancelled>>,
     /// The request that the body was told of is on its way to the row, or will never go there.
     is_request_placed: AtomicBool,
+    /// [`WRITTEN_OFF`] and [`BACK`].
+    lost: AtomicU8,
     token: OnceLock<CancellationToken>,
     extras: OnceLock<Box<Extras>>,
 }
@@ -88,6 +94,7 @@ impl Live {
             sign: AtomicI64::new(now),
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
+            lost: AtomicU8::new(0),
             token: OnceLock::new(),
             extras: OnceLock::new(),
         })
@@ -207,11 +214,24 @@ impl Live {
             body::Probe::Abandoned => {
                 // They would run on until the body comes back.
                 drop(self.take_children());
+                self.count_written_off();
                 lifecycle::Probe::Abandoned
             }
             body::Probe::NeverStarted => lifecycle::Probe::NeverStarted,
             body::Probe::Cleaning(end) => lifecycle::Probe::Cleaning(end_of(end)),
             body::Probe::Done => lifecycle::Probe::Done,
+        }
+    }
+
+    /// Counts a body that was written off, once; not as one that keeps a thread if it has come back already.
+    fn count_written_off(&self) {
+        let before = self.lost.fetch_or(WRITTEN_OFF, Ordering::SeqCst);
+        if before & WRITTEN_OFF != 0 {
+            return;
+        }
+        self.services.metrics.abandoned(self.model.kind);
+        if before & BACK == 0 {
+            self.services.metrics.thread_lost();
         }
     }
 
@@ -291,6 +311,10 @@ impl Attempt for Live {
     }
 
     fn returned_late(&self) {
+        // One that had never begun comes here too, and was not counted.
+        if self.lost.fetch_or(BACK, Ordering::SeqCst) & WRITTEN_OFF != 0 {
+            self.services.metrics.thread_back();
+        }
         tracing::info!(task = %self.key(), "a body that was written off is gone at last");
     }
 }

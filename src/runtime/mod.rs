@@ -10,6 +10,7 @@
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
+//! | `metrics` | the numbers of this runtime |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
@@ -25,6 +26,7 @@ mod input;
 mod intake;
 mod live;
 mod messages;
+mod metrics;
 mod model;
 mod outcome;
 mod queue;
@@ -41,6 +43,7 @@ pub use crate::body::Cleaned;
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
 pub use handle::Coordinator;
+pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
     CancelOptions, CommandError, LiveStatus, Notice, Readiness, Receipt, Refusal, StartError, StartOutcome,

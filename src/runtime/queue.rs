@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use crate::lifecycle::{Change, Input, Life, events_of, transition};
-use crate::store::Write;
+use crate::store::{Answer, Write};
 use crate::task::{Failure, Record, Status, TaskId};
 
 use super::messages::{NotResumed, Resume};
+use super::metrics::Counted;
 use super::services::Services;
 
 /// Reads the row of a waiting task that has its place, and hands it to the coordinator.
@@ -60,12 +61,15 @@ async fn resume(services: &Arc<Services>, record: Record) {
 async fn reject(services: &Services, record: &Record, reason: String) -> Result<(), super::Refusal> {
     let input = Input::Reject(Failure::new("invalid_input", reason));
     let Ok(Change::Ended(ending)) = transition(Life::from(record), input) else { return Ok(()) };
+    let how = Counted { status: ending.status, asked: None, stopped: None };
     let at = services.clock.wall();
     let change = Change::Ended(ending);
     let events = events_of(&change, record.attempt, at);
     if let Change::Ended(ending) = change {
         let write = Write::End { id: record.key.id, epoch: record.epoch, ending, at, events };
-        services.commit_and_wait(write).await?;
+        if services.commit_and_wait(write).await? == Answer::Applied {
+            services.count_waiting_ended(record, how);
+        }
     }
     Ok(())
 }

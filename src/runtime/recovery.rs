@@ -4,10 +4,11 @@
 //! only carried out, in groups.
 
 use crate::lifecycle::{Change, Input, Life, events_of, transition};
-use crate::store::{Reader, Store, StoreError, Write};
+use crate::store::{Answer, Reader, Store, StoreError, Write};
 use crate::task::{Record, TaskId};
 
 use super::Clock;
+use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 
 /// Rows of one page, and so of one group.
@@ -27,6 +28,7 @@ pub(crate) fn recover(
     store: &mut dyn Store,
     reader: &mut dyn Reader,
     registry: &Registry,
+    metrics: &Metrics,
     clock: &dyn Clock,
 ) -> Result<Recovered, StoreError> {
     let mut recovered = Recovered::default();
@@ -35,16 +37,34 @@ pub(crate) fn recover(
         let page = reader.running(after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = last.key.id.get();
-        let writes: Vec<Write> = page.iter().filter_map(|record| settle(record, registry, clock)).collect();
+        let settling = page.iter().filter_map(|record| Some((record, settle(record, registry, clock)?)));
+        let (records, writes): (Vec<&Record>, Vec<Write>) = settling.unzip();
         recovered.settled += writes.len();
-        store.commit(&writes)?;
+        let committed = store.commit(&writes)?;
+        metrics.events_written(committed.events.len());
+        for ((record, write), answer) in records.into_iter().zip(&writes).zip(&committed.answers) {
+            if *answer == Answer::Applied {
+                count(record, write, registry, metrics);
+            }
+        }
     }
     after = 0;
     loop {
         let page = reader.queued(after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(recovered) };
+        let Some(last) = page.last() else { break };
         after = last.key.id.get();
         recovered.waiting.extend(page.iter().map(|record| record.key.id));
+    }
+    metrics.found_pending(reader.pending()?);
+    Ok(recovered)
+}
+
+/// Counts what became of one row; how long after a request its body died, nobody knows.
+fn count(record: &Record, write: &Write, registry: &Registry, metrics: &Metrics) {
+    if let Write::End { ending, .. } = write {
+        let model = registry.model(record.key.app.as_str(), record.key.model.as_str());
+        let how = Counted { status: ending.status, asked: None, stopped: None };
+        metrics.ended(model.and_then(|model| model.numbers()), Was::Elsewhere, how);
     }
 }
 

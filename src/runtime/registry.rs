@@ -5,7 +5,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::body::{self, Cleaned};
 use crate::task::{JsonText, Name, TaskError};
 
 use super::input::read;
+use super::metrics::ModelNumbers;
 use super::{BlockingTask, ModelSettings, Task, TaskContext};
 
 /// The most bytes that a result may have as JSON.
@@ -106,7 +107,14 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         let names = Name::new(app).and_then(|a| Ok((a, Name::new(model)?)));
         let (app_name, model_name) = names.map_err(|_| RegistryError::Name { app, model })?;
-        let entry = Arc::new(Model { app: app_name, name: model_name, settings, kind, parse });
+        let entry = Arc::new(Model {
+            app: app_name,
+            name: model_name,
+            settings,
+            kind,
+            parse,
+            numbers: OnceLock::new(),
+        });
         match self.models.entry(app).or_default().insert(model, entry) {
             None => Ok(self),
             Some(_) => Err(RegistryError::Twice { app, model }),
@@ -115,6 +123,11 @@ impl Registry {
 
     pub(crate) fn model(&self, app: &str, model: &str) -> Option<&Arc<Model>> {
         self.models.get(app)?.get(model)
+    }
+
+    /// All of them, in no order.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.values().flat_map(HashMap::values)
     }
 
     pub(crate) fn find_state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -131,6 +144,16 @@ pub(crate) enum Kind {
     Blocking,
 }
 
+impl Kind {
+    /// Its word in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Async => "async",
+            Self::Blocking => "blocking",
+        }
+    }
+}
+
 /// One task type, its own type erased.
 pub(crate) struct Model {
     pub(crate) app: Name,
@@ -138,6 +161,8 @@ pub(crate) struct Model {
     pub(crate) settings: ModelSettings,
     pub(crate) kind: Kind,
     parse: fn(&str) -> Result<Arc<dyn Runnable>, String>,
+    /// Set once, when its runtime starts.
+    numbers: OnceLock<ModelNumbers>,
 }
 
 impl Model {
@@ -147,6 +172,17 @@ impl Model {
     pub(crate) fn parse(&self, input: &JsonText) -> Result<Arc<dyn Runnable>, String> {
         body::catch(|| (self.parse)(input.as_str()))
             .unwrap_or_else(|_| Err("the task type panicked while it read the input".to_owned()))
+    }
+
+    /// Keeps the numbers that were registered for it.
+    pub(crate) fn keep_numbers(&self, numbers: ModelNumbers) {
+        // Err: registered twice, which no runtime does.
+        let _ = self.numbers.set(numbers);
+    }
+
+    /// What its tasks are counted in.
+    pub(crate) fn numbers(&self) -> Option<&ModelNumbers> {
+        self.numbers.get()
     }
 
     /// `app/model`, for messages.

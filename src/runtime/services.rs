@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::Pool;
 use crate::store::{Readers, StoreError, Write};
-use crate::task::TaskId;
+use crate::task::{Record, TaskId};
 
 use super::coordinator::CoordinatorActor;
 use super::db_actor::DbActor;
@@ -19,6 +19,7 @@ use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::live::Live;
 use super::messages::{Commit, Reply, Started};
+use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 use super::{Clock, Readiness, Refusal, RuntimeSettings};
 
@@ -124,6 +125,7 @@ pub(crate) struct Services {
     pub(crate) readers: Readers,
     pub(crate) health: Health,
     pub(crate) live: LiveIndex,
+    pub(crate) metrics: Arc<Metrics>,
     /// Room for events that wait for the disk, in KiB.
     pub(crate) event_room: Arc<Semaphore>,
     /// Fires when every row is written and watchers are to be told that nothing follows.
@@ -144,6 +146,7 @@ impl Services {
         registry: Registry,
         pool: Pool,
         readers: Readers,
+        metrics: Arc<Metrics>,
         settings: &RuntimeSettings,
     ) -> Self {
         Self {
@@ -156,6 +159,7 @@ impl Services {
             readers,
             health: Health::new(),
             live: LiveIndex::new(),
+            metrics,
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
             hurried: CancellationToken::new(),
@@ -233,6 +237,12 @@ impl Services {
             })),
         );
         rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+    }
+
+    /// Counts a row that ended while it waited; its model may be registered no longer.
+    pub(crate) fn count_waiting_ended(&self, record: &Record, how: Counted) {
+        let model = self.registry.model(record.key.app.as_str(), record.key.model.as_str());
+        self.metrics.ended(model.and_then(|model| model.numbers()), Was::Pending, how);
     }
 
     /// Waits until both central actors run: before that their mailboxes are small.

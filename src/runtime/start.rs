@@ -14,6 +14,7 @@ use crate::store::{
 use super::coordinator::{CoordinatorActor, ID_BLOCK};
 use super::db_actor::DbActor;
 use super::messages::Expired;
+use super::metrics::{HostRecorder, Metrics};
 use super::recovery::{Recovered, recover};
 use super::roster::Roster;
 use super::services::{OnFailure, Services};
@@ -46,6 +47,10 @@ pub struct RuntimeSettings {
     /// Wall time, as it goes into rows and events; the system's by default. A jump of it moves no deadline of a task
     /// that runs; after a restart it decides what is over.
     pub clock: Arc<dyn Clock>,
+    /// Where the runtime's numbers go: none, the default, keeps them for `GET /metrics` and
+    /// [`Coordinator::metrics`]; a recorder of the host has them alone, beside the host's own. Two runtimes in one
+    /// recorder share their numbers there: give each a recorder that adds a label of its own.
+    pub recorder: Option<HostRecorder>,
     /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
     /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
     /// Whatever else is put here should end the process too: the runtime does not work any more.
@@ -62,6 +67,7 @@ impl Default for RuntimeSettings {
             keep_events: 10_000,
             synchronous_normal: false,
             clock: Arc::new(SystemClock),
+            recorder: None,
             on_failure: Arc::new(end_process),
         }
     }
@@ -141,7 +147,8 @@ impl Runtime {
             keep_events: settings.keep_events,
         };
         let clock = Arc::clone(&settings.clock);
-        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, &*clock));
+        let metrics = Metrics::new(&registry, settings.recorder.as_ref());
+        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, metrics, &*clock));
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
         connect(opened, &settings).await
     }
@@ -152,6 +159,7 @@ struct Opened {
     database: SqliteDatabase,
     store: Box<dyn Store>,
     registry: Registry,
+    metrics: Metrics,
     recovered: Recovered,
     first_id: i64,
 }
@@ -160,29 +168,30 @@ fn open(
     url: &str,
     options: SqliteOptions,
     registry: Registry,
+    metrics: Metrics,
     clock: &dyn Clock,
 ) -> Result<Opened, RuntimeError> {
     let path = crate::store::parse_url(url)?;
     let database = SqliteDatabase::open(&path, options)?;
     let mut store: Box<dyn Store> = Box::new(database.writer()?);
     let mut reader = database.reader()?;
-    let recovered = recover(&mut *store, &mut reader, &registry, clock)?;
+    let recovered = recover(&mut *store, &mut reader, &registry, &metrics, clock)?;
     let reserved = store.commit(&[Write::ReserveIds { count: ID_BLOCK }])?;
     let first_id = match reserved.answers.first() {
         Some(Answer::Ids(first)) => *first,
         _ => return Err(StoreError::Refused("ids were not reserved".to_owned()).into()),
     };
-    Ok(Opened { database, store, registry, recovered, first_id })
+    Ok(Opened { database, store, registry, metrics, recovered, first_id })
 }
 
 async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinator, RuntimeError> {
-    let Opened { database, store, registry, recovered, first_id } = opened;
+    let Opened { database, store, registry, metrics, recovered, first_id } = opened;
     let defaults = PoolSettings::default();
     let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
     let pool = Pool::new(PoolSettings { threads, blocking_limit: settings.max_blocking.max(1) })?;
     let node = database.node_name();
     let readers = Readers::start([database.reader()?, database.reader()?])?;
-    let services = Arc::new(Services::new(node, registry, pool, readers, settings));
+    let services = Arc::new(Services::new(node, registry, pool, readers, Arc::new(metrics), settings));
 
     let mut roster = Roster::new(settings.max_running, settings.max_pending);
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());

@@ -47,4 +47,10 @@ pub trait Reader: Send {
     /// # Errors
     /// As [`Reader::task`].
     fn queued(&mut self, after: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
+
+    /// How many rows are `pending`, queued or not.
+    ///
+    /// # Errors
+    /// As [`Reader::task`].
+    fn pending(&mut self) -> Result<u64, StoreError>;
 }

@@ -127,6 +127,10 @@ mod tests {
         fn queued(&mut self, _: i64, _: u32) -> Result<Vec<Record>, StoreError> {
             Ok(Vec::new())
         }
+
+        fn pending(&mut self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
     }
 
     impl Drop for Nothing {

@@ -22,7 +22,7 @@ const LAYERS: [(&str, u8); 9] = [
 ];
 
 /// A library, and the only folders that name it.
-const LIBRARIES: [(&str, &[&str]); 12] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("actix", &["runtime", "bench"]),
     ("actix_rt", &["runtime", "bench", "server"]),
     ("actix_web", &["http", "server"]),
@@ -31,6 +31,7 @@ const LIBRARIES: [(&str, &[&str]); 12] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
+    ("metrics", &["runtime"]),
     ("reqwest", &["server", "cli"]),
     ("toml", &["server"]),
     ("tokio", &["store", "body", "runtime", "bench", "http", "server"]),

@@ -9,6 +9,7 @@ mod wire;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING};
 use actix_web::{Error, HttpResponse};
+use futures_util::StreamExt;
 
 use super::accept::prefers_json;
 use super::auth::Principal;
@@ -37,7 +38,12 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
         }
     }
     let watch = call.coordinator().watch(&key, resumed.unwrap_or(0)).await.map_err(Problem::from)?;
+    let open = call.coordinator().count_stream();
     let frames = feed::frames(watch, key, call.options().keep_alive, call.options().reader_patience);
+    // Open until actix-web drops the body, whoever ended it.
+    let frames = frames.inspect(move |_| {
+        let _ = &open;
+    });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -149,7 +149,7 @@ impl CoordinatorActor {
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
             self.run(who, model, runnable, Origin::New { task, reply });
         } else {
-            self.create(task, admission == Some(Admission::Wait), reply);
+            self.create(task, model, admission == Some(Admission::Wait), reply);
         }
     }
 
@@ -157,6 +157,7 @@ impl CoordinatorActor {
     fn create(
         &self,
         task: Box<NewTask>,
+        model: Arc<Model>,
         queued: bool,
         reply: oneshot::Sender<Result<crate::task::Record, StartError>>,
     ) {
@@ -164,7 +165,13 @@ impl CoordinatorActor {
         let services = Arc::clone(&self.services);
         let write = Write::Create { task, queued };
         let done = move |answer: Result<Answer, _>| {
+            if answer.is_ok() {
+                services.metrics.created();
+            }
             if queued {
+                if answer.is_ok() {
+                    services.metrics.started(model.numbers());
+                }
                 services.tell_coordinator(Waits(answer.is_ok().then_some(record.key.id)));
             }
             let _ = reply.send(answer.map(|_| record).map_err(|error| Refusal::Unavailable(error).into()));
@@ -199,7 +206,7 @@ impl CoordinatorActor {
                 self.roster.seat(id);
                 self.run_pending(record, model, runnable, timeout, Some(reply));
             }
-            Admission::Wait => self.queue(id, timeout, reply),
+            Admission::Wait => self.queue(id, model, timeout, reply),
             Admission::Draining => {
                 let _ = reply.send(Err(Refusal::ShuttingDown.into()));
             }
@@ -229,11 +236,15 @@ impl CoordinatorActor {
     fn queue(
         &self,
         id: TaskId,
+        model: Arc<Model>,
         timeout: Option<crate::task::Timeout>,
         reply: oneshot::Sender<Result<Resumed, CommandError>>,
     ) {
         let services = Arc::clone(&self.services);
         let done = move |answer: Result<Answer, _>| {
+            if matches!(answer, Ok(Answer::Applied)) {
+                services.metrics.started(model.numbers());
+            }
             services.tell_coordinator(Waits(matches!(answer, Ok(Answer::Applied)).then_some(id)));
             let _ = reply.send(match answer {
                 Ok(Answer::Stale) => Ok(Resumed::Stale),

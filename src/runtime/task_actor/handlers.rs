@@ -38,6 +38,8 @@ impl Handler<Durable> for TaskActor {
                     // Somebody else ended the row, or it can not be written at all: the row tells.
                     tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
                     self.rare().receipt = None;
+                } else {
+                    self.count_end();
                 }
                 self.step(LadderInput::Durable);
             }

@@ -8,6 +8,7 @@
 //! gets the receipt of that end, whoever came later reads the row. It never stops by itself: what was routed to it
 //! before the coordinator heard of its end is still answered, and it goes when the coordinator drops its address.
 
+mod count;
 mod handlers;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::task::{Record, Timeout, Timestamp};
 use super::deadlines::Slot;
 use super::live::Live;
 use super::messages::{CancelAnswer, Finished, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record};
+use super::metrics::Counted;
 use super::services::Services;
 use super::{CommandError, Receipt, Refusal, StartError, clock};
 
@@ -59,6 +61,8 @@ pub(crate) struct TaskActor {
     origin: Option<Origin>,
     /// The coordinator was told that the task does not run here any more.
     is_over: bool,
+    /// How it ended, once that is decided; none where it goes back to wait.
+    ended: Option<Counted>,
     /// What only some tasks need.
     rare: Option<Box<Rare>>,
 }
@@ -73,6 +77,8 @@ struct Rare {
     timeouts: std::collections::VecDeque<(Option<Timeout>, oneshot::Sender<TimeoutAnswer>)>,
     timeout_moved: bool,
     request_is_durable: bool,
+    /// When the request was accepted.
+    asked_at: Option<Instant>,
     /// The truth about the end, once it is durable.
     receipt: Option<Receipt>,
 }
@@ -97,6 +103,7 @@ impl TaskActor {
             rung_timer: None,
             origin: Some(origin),
             is_over: false,
+            ended: None,
             rare: None,
         }
     }
@@ -139,6 +146,7 @@ impl TaskActor {
                     }
                     self.read_timeout();
                 }
+                self.count_start();
                 // Before the answer: whoever cancels the task at once finds it here.
                 self.services.live.insert(&self.live);
                 self.answer_start();
@@ -211,7 +219,12 @@ impl TaskActor {
         if self.is_over {
             return;
         }
-        for effect in self.ladder.step(input) {
+        let asks = matches!(input, LadderInput::Ask(_));
+        let effects = self.ladder.step(input);
+        if asks && self.ladder.request().is_some() {
+            self.rare().asked_at.get_or_insert_with(clock::monotonic);
+        }
+        for effect in effects {
             self.carry_out(effect);
         }
     }
@@ -257,12 +270,13 @@ impl TaskActor {
         self.live.place_request();
     }
 
-    /// Keeps what its askers will be told, and tells the log of a body that was written off.
+    /// Keeps what will be counted, what its askers will be told, and tells the log of a body that was written off.
     fn note_end(&mut self, ending: &Ending, at: Timestamp) {
         if ending.stopped_by == Some(crate::task::StoppedBy::Abandoned) {
             let task = self.live.key();
             tracing::warn!(%task, "the body did not stop within its limit and is written off: its thread is lost");
         }
+        self.ended = Some(self.counted(ending));
         if let (Some(request), Some(stopped_by)) = (&ending.request, ending.stopped_by) {
             self.rare().receipt = Some(Receipt::Cancelled {
                 reason: Arc::clone(&request.reason),
@@ -299,6 +313,7 @@ impl TaskActor {
         if !matches!(answer, Ok(Answer::Applied)) {
             return;
         }
+        self.count_request();
         let receipt = self.asked_receipt();
         let rare = self.rare();
         rare.request_is_durable = true;

@@ -53,6 +53,12 @@ impl SqliteReader {
 }
 
 impl Reader for SqliteReader {
+    fn pending(&mut self) -> Result<u64, StoreError> {
+        let count: i64 =
+            self.look(|db| Ok(tasks::table.filter(tasks::status.eq("pending")).count().get_result(db)?))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     fn task(&mut self, id: TaskId) -> Result<Option<Record>, StoreError> {
         self.look(|db| Ok(records(db, &[id.get()])?.pop()))
     }

@@ -10,4 +10,6 @@ pub(crate) use bodies::{Again, AgainPatient, Brief, Graced, Patient, Plain, Thor
 pub(crate) use child::{Child, is_child_of};
 pub(crate) use hold::{Hold, sent};
 pub(crate) use stage::{LONG, MarkOnDrop, Stage, eventually, poll_once};
-pub(crate) use world::{OWNER, Session, World, not_running, request, seconds, stop_of, stopped_by};
+pub(crate) use world::{
+    OWNER, Session, World, blocking_request, not_running, request, seconds, stop_of, stopped_by,
+};

@@ -117,8 +117,13 @@ impl World {
         self.0.bodies.add_cleanup(name, move |ctx| cleanup(ctx, Arc::clone(&stage)));
     }
 
+    /// The database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.0.path.join("quell.db")
+    }
+
     async fn open(&self) -> Coordinator {
-        let url = format!("sqlite://{}/quell.db", self.0.path.display());
+        let url = format!("sqlite://{}", self.database().display());
         let until = Instant::now() + LONG;
         loop {
             let state = Arc::clone(&self.0.bodies);

@@ -53,7 +53,7 @@ impl Coordinator {
     /// `pending`.
     ///
     /// # Errors
-    /// [`StartError`]; then no row was made.
+    /// [`StartError`]; then no row was made, unless the refusal says [`StoreError::OutcomeUnknown`].
     pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
         self.make(request, false).await
     }
@@ -81,7 +81,7 @@ impl Coordinator {
         let (reply, answer) = oneshot::channel();
         let task = StartFields { input, owner, timeout };
         self.0.command(Start { model: found, runnable, task, create_only, reply })?;
-        answer.await.map_err(|_| Refusal::Stopped)?
+        self.0.answered(answer).await?
     }
 
     /// Starts a task that was made with [`Coordinator::create`]; a timeout given here replaces the row's.
@@ -108,7 +108,7 @@ impl Coordinator {
             let (reply, answer) = oneshot::channel();
             let resume = Resume { record: Box::new(record), model, runnable, timeout, reply: Some(reply) };
             this.0.tell_coordinator(resume);
-            let resumed = answer.await.map_err(|_| Refusal::Stopped)??;
+            let resumed = this.0.answered(answer).await??;
             let record = this.task(&key).await?;
             Ok(match resumed {
                 Resumed::Started => StartOutcome::Started(Box::new(record)),
@@ -233,7 +233,7 @@ impl Coordinator {
             let _ = tx.send(answer);
         };
         self.0.commit(write, Reply::Call(Box::new(done)));
-        rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+        self.0.answered(rx).await?.map_err(Refusal::Unavailable)
     }
 
     /// Why a command on a task that has ended was not carried out.

@@ -8,7 +8,7 @@ use actix::{Actor, Arbiter};
 
 use crate::body::{Pool, PoolSettings};
 use crate::store::{
-    Answer, OpenError, Readers, SqliteDatabase, SqliteOptions, Store, StoreError, Synchronous, Write,
+    Answer, Faults, OpenError, Readers, SqliteDatabase, SqliteOptions, Store, StoreError, Synchronous, Write,
 };
 
 use super::coordinator::{CoordinatorActor, ID_BLOCK};
@@ -46,6 +46,8 @@ pub struct RuntimeSettings {
     /// Wall time, as it goes into rows and events; the system's by default. A jump of it moves no deadline of a task
     /// that runs; after a restart it decides what is over.
     pub clock: Arc<dyn Clock>,
+    /// Commits that fail when a test asks for it; none by default.
+    pub faults: Faults,
     /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
     /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
     /// Whatever else is put here should end the process too: the runtime does not work any more.
@@ -62,6 +64,7 @@ impl Default for RuntimeSettings {
             keep_events: 10_000,
             synchronous_normal: false,
             clock: Arc::new(SystemClock),
+            faults: Faults::default(),
             on_failure: Arc::new(end_process),
         }
     }
@@ -140,8 +143,8 @@ impl Runtime {
             synchronous: if settings.synchronous_normal { Synchronous::Normal } else { Synchronous::Full },
             keep_events: settings.keep_events,
         };
-        let clock = Arc::clone(&settings.clock);
-        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, &*clock));
+        let (clock, faults) = (Arc::clone(&settings.clock), settings.faults.clone());
+        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, &*clock, faults));
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
         connect(opened, &settings).await
     }
@@ -161,10 +164,11 @@ fn open(
     options: SqliteOptions,
     registry: Registry,
     clock: &dyn Clock,
+    faults: Faults,
 ) -> Result<Opened, RuntimeError> {
     let path = crate::store::parse_url(url)?;
     let database = SqliteDatabase::open(&path, options)?;
-    let mut store: Box<dyn Store> = Box::new(database.writer()?);
+    let mut store: Box<dyn Store> = Box::new(database.writer_with(faults)?);
     let mut reader = database.reader()?;
     let recovered = recover(&mut *store, &mut reader, &registry, clock)?;
     let reserved = store.commit(&[Write::ReserveIds { count: ID_BLOCK }])?;

@@ -155,6 +155,16 @@ pub(super) fn in_transaction<T, E: From<Error>>(
     begin: Begin,
     body: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
 ) -> Result<T, E> {
+    in_transaction_ended_by(db, begin, body, |db| db.batch_execute("COMMIT").map_err(E::from))
+}
+
+/// The same with a `COMMIT` of the caller's own.
+pub(super) fn in_transaction_ended_by<T, E: From<Error>>(
+    db: &mut SqliteConnection,
+    begin: Begin,
+    body: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
+    commit: impl FnOnce(&mut SqliteConnection) -> Result<(), E>,
+) -> Result<T, E> {
     let sql = match begin {
         Begin::Read => "BEGIN",
         Begin::Write => "BEGIN IMMEDIATE",
@@ -167,7 +177,7 @@ pub(super) fn in_transaction<T, E: From<Error>>(
         db.batch_execute("ROLLBACK")?;
         db.batch_execute(sql)?;
     }
-    let done = body(db).and_then(|value| db.batch_execute("COMMIT").map(|()| value).map_err(E::from));
+    let done = body(db).and_then(|value| commit(db).map(|()| value));
     if done.is_err() {
         // Fails where SQLite has rolled back already; that is what is wanted.
         let _ = db.batch_execute("ROLLBACK");

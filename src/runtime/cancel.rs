@@ -20,8 +20,8 @@ use super::{CancelOptions, CommandError, Receipt, Refusal};
 /// is away.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the task's actor may take to say whether a request is durable, while writes fail.
-const ASKED_WITHIN: Duration = Duration::from_millis(100);
+/// The same while writes fail: the database may have missed one beat only.
+const ASKED_WITHIN: Duration = Duration::from_millis(400);
 
 /// How often a task that is neither here nor elsewhere is looked for again, and how long after.
 const LOOKS: u32 = 400;

@@ -85,24 +85,29 @@ impl DbActor {
 
     /// Writes fail: what can be refused is refused at once, the rest is tried again in a while.
     fn failed(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
-        let health = &self.services.health;
-        if health.writes_work() {
-            tracing::error!(%error, "the database does not take writes: starts and cancels are refused");
-            // Before the rest is looked through: nothing that could be refused comes in any more.
-            health.set_writes(Writes::Fail);
-        }
+        self.mark_failing(error);
         let refused = self.intake.take_out(|op| must_survive(&op.write, &op.reply));
         self.refuse(refused.into_iter().map(|op| op.reply), &StoreError::Unavailable(error.to_string()));
         self.services.health.set_writes(if self.doubt.is_some() { Writes::InDoubt } else { Writes::Fail });
         self.schedule_later(ctx);
     }
 
+    /// Before anybody is refused: whoever is finds a runtime that says why, and nothing that could be refused comes
+    /// in any more.
+    fn mark_failing(&self, error: &StoreError) {
+        if self.services.health.writes_work() {
+            tracing::error!(%error, "the database does not take writes: starts and cancels are refused");
+            self.services.health.set_writes(Writes::Fail);
+        }
+    }
+
     /// Commits one group and answers it. What must not be lost goes back to the intake on an error.
     fn commit(&mut self, group: Vec<Op<Reply>>) -> Result<(), StoreError> {
         let (writes, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|op| (op.write, op.reply)).unzip();
-        // An empty group is a probe of a database that failed: a reservation of nothing reaches the disk too.
+        // An empty group is a probe of a database that failed. It changes something, for SQLite writes no page that
+        // stays as it was: an id is given up.
         let result = if writes.is_empty() {
-            self.store.commit(&[Write::ReserveIds { count: 0 }]).map(|_| Committed::default())
+            self.store.commit(&[Write::ReserveIds { count: 1 }]).map(|_| Committed::default())
         } else {
             self.store.commit(&writes)
         };
@@ -128,7 +133,7 @@ impl DbActor {
                 tracing::error!(%error, "a commit had no answer: what became of it is looked for");
                 self.doubt =
                     Some(writes.into_iter().zip(replies).map(|(write, reply)| Op { write, reply }).collect());
-                self.settle_doubt().and(Err(error))
+                if self.settle_doubt() == Ok(true) { Ok(()) } else { Err(error) }
             }
             Err(error) => {
                 self.keep(writes, replies, &error);
@@ -138,12 +143,14 @@ impl DbActor {
     }
 
     /// Finds out what became of a group without an answer, where there is one. It is answered as what it is: done, or
-    /// not done, in which case what must not be lost waits again in front. Until then nothing else is committed.
-    fn settle_doubt(&mut self) -> Result<(), StoreError> {
-        let Some(group) = self.doubt.take() else { return Ok(()) };
+    /// not done, in which case what must not be lost waits again in front. Until then nothing else is committed. Says
+    /// whether it is there.
+    fn settle_doubt(&mut self) -> Result<bool, StoreError> {
+        let Some(group) = self.doubt.take() else { return Ok(false) };
         match self.store.resolve() {
             Ok(found) => {
-                tracing::warn!(there = found.is_some(), "what became of a commit without an answer is known");
+                let there = found.is_some();
+                tracing::warn!(there, "what became of a commit without an answer is known");
                 let (writes, replies): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|op| (op.write, op.reply)).unzip();
                 match found {
@@ -153,7 +160,7 @@ impl DbActor {
                         self.keep(writes, replies, &error);
                     }
                 }
-                Ok(())
+                Ok(there)
             }
             Err(StoreError::Damaged(reason)) => {
                 self.services.fail_for_good(&format!("the database is damaged: {reason}"));
@@ -192,6 +199,7 @@ impl DbActor {
 
     /// Sorts a group that failed: what must not be lost waits in front, the rest is refused.
     fn keep(&mut self, writes: Vec<Write>, replies: Vec<Reply>, error: &StoreError) {
+        self.mark_failing(error);
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for (write, reply) in writes.into_iter().zip(replies) {
             if must_survive(&write, &reply) { kept.push(Op { write, reply }) } else { refused.push(reply) }

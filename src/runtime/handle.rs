@@ -74,6 +74,7 @@ impl Coordinator {
         if self.0.health.is_draining() {
             return Err(Refusal::ShuttingDown.into());
         }
+        self.0.require_writes()?;
         let input = input.unwrap_or_default();
         let parsed = found.parse(&input);
         let runnable =
@@ -105,6 +106,7 @@ impl Coordinator {
             let parsed = parsed.and_then(|model| Ok((Arc::clone(&model), model.parse(&record.input)?)));
             let (model, runnable) =
                 parsed.map_err(|reason| CommandError::CannotRun { key: key.clone(), reason })?;
+            this.0.require_writes()?;
             let (reply, answer) = oneshot::channel();
             let resume = Resume { record: Box::new(record), model, runnable, timeout, reply: Some(reply) };
             this.0.tell_coordinator(resume);

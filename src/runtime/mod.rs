@@ -10,6 +10,7 @@
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
+//! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
@@ -19,6 +20,7 @@ mod coordinator;
 mod db_actor;
 mod deadline;
 mod deadlines;
+mod file_limit;
 mod handle;
 mod hub;
 mod input;
@@ -40,6 +42,7 @@ mod watch;
 pub use crate::body::Cleaned;
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
+pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{

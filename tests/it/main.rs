@@ -29,3 +29,4 @@ mod source;
 mod storage;
 mod support;
 mod time;
+mod trouble;

@@ -6,7 +6,6 @@ use crate::store::Fault;
 /// A life that has each kind of write, one group after the other.
 fn life() -> Vec<Vec<Write>> {
     vec![
-        vec![Write::ReserveIds { count: 5 }],
         vec![create(1, false)],
         vec![queue(1)],
         vec![begin(1, 0)],
@@ -59,6 +58,15 @@ pub(super) fn i16_a_group_that_was_lost_itself_is_not_found_and_can_be_tried_aga
         assert_eq!(db.commit(&group), done, "{group:?}");
     }
     is_as(&mut db, &mut other);
+}
+
+pub(super) fn i16_ids_whose_reservation_is_in_doubt_are_given_once<H: Harness>(mut db: H) {
+    let group = [Write::ReserveIds { count: 5 }];
+    let found = lose(&mut db, Fault::LoseAnswer, &group).map(|done| done.answers);
+    assert_eq!(found, Some(vec![Answer::Ids(1)]));
+    assert_eq!(lose(&mut db, Fault::LoseCommit, &group), None);
+    let Answer::Ids(next) = db.one(Write::ReserveIds { count: 1 }) else { panic!() };
+    assert!(next >= 6, "{next}");
 }
 
 pub(super) fn i16_a_question_stays_open_while_the_database_is_away<H: Harness>(mut db: H) {

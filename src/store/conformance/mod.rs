@@ -278,6 +278,7 @@ chapters! { ($)
     doubt {
         i16_a_group_whose_answer_was_lost_is_found_with_its_answers
         i16_a_group_that_was_lost_itself_is_not_found_and_can_be_tried_again
+        i16_ids_whose_reservation_is_in_doubt_are_given_once
         i16_a_question_stays_open_while_the_database_is_away
         i19_a_refused_group_leaves_nothing_and_no_question
     }

@@ -18,8 +18,9 @@ use super::error::is_inside_transaction;
 /// Pages in the log before they are copied into the file: each page is copied once however often it changed.
 const CHECKPOINT_PAGES: u32 = 4_000;
 
-/// How long to wait for a stranger's lock, in milliseconds: a quell of its own never waits for another.
-const BUSY_TIMEOUT_MS: u32 = 1_000;
+/// How long to wait for a stranger's lock, in milliseconds: a quell of its own never waits for another. Whoever waits
+/// for an answer meanwhile is told within a second that there is none.
+const BUSY_TIMEOUT_MS: u32 = 800;
 
 /// A connection that writes. It switches the file to a write-ahead log.
 pub(super) fn writing(path: &Path, synchronous: Synchronous) -> Result<SqliteConnection, String> {

@@ -124,8 +124,9 @@ impl Store for SqliteWriter {
         let faults = &self.faults;
         let look = |db: &mut SqliteConnection| {
             let there = witness.map_or(Ok(true), |witness| witness.is_there(db))?;
-            // A commit behind it settles it for good: what a failed one has left in the log is written over.
-            statements::reserve_ids(db, 0)?;
+            // A commit behind it settles it for good: what a failed one has left in the log is written over. It has to
+            // change something, for no page is written that stays as it was: an id is given up.
+            statements::reserve_ids(db, 1)?;
             Ok(there)
         };
         match in_transaction_ended_by(&mut self.db, Begin::Write, look, |db| end(db, faults)) {

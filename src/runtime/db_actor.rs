@@ -153,12 +153,11 @@ impl DbActor {
                 tracing::warn!(there, "what became of a commit without an answer is known");
                 let (writes, replies): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|op| (op.write, op.reply)).unzip();
-                match found {
-                    Some(committed) => self.answer(replies, committed),
-                    None => {
-                        let error = StoreError::Unavailable("the commit had failed".to_owned());
-                        self.keep(writes, replies, &error);
-                    }
+                if let Some(committed) = found {
+                    self.answer(replies, committed);
+                } else {
+                    let error = StoreError::Unavailable("the commit had failed".to_owned());
+                    self.keep(writes, replies, &error);
                 }
                 Ok(there)
             }

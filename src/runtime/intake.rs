@@ -129,7 +129,9 @@ impl<R> Intake<R> {
     pub(crate) fn take_out(&mut self, stays: impl Fn(&Op<R>) -> bool) -> Vec<Op<R>> {
         let all = std::mem::replace(self, Self::new()).drain();
         let (kept, out): (Vec<_>, Vec<_>) = all.into_iter().partition(stays);
-        kept.into_iter().for_each(|op| self.push(op));
+        for op in kept {
+            self.push(op);
+        }
         out
     }
 

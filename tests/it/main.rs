@@ -25,6 +25,7 @@ mod secrets;
 mod seed;
 mod serve;
 mod server;
+mod session_login;
 mod source;
 mod storage;
 mod support;

@@ -56,6 +56,7 @@
 //! | start, cancel, signal, watch | [`Coordinator`], [`StartRequest`], [`Receipt`], [`Watch`] |
 //! | mount the HTTP API | [`http::routes`], [`http::Principal`], [`http::HttpOptions`] |
 //! | read rows and events | [`task::Record`], [`task::Event`] |
+//! | test tasks | [`testing`]: a clock to set, a database that fails on demand |
 //! | go down in order | [`Coordinator::shutdown`] |
 //!
 //! # How a task stops
@@ -92,6 +93,7 @@ pub mod runtime;
 pub mod server;
 pub mod store;
 pub mod task;
+pub mod testing;
 
 pub use runtime::*;
 pub use task::{TaskCancelled, TaskError};

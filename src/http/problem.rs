@@ -80,6 +80,7 @@ kinds! {
     ShuttingDown = "shutting-down", "The server is shutting down", SERVICE_UNAVAILABLE, Some(5);
     TooManyPending = "too-many-pending", "Too much is waiting", SERVICE_UNAVAILABLE, Some(1);
     DatabaseUnavailable = "database-unavailable", "The database is away", SERVICE_UNAVAILABLE, Some(2);
+    OutcomeUnknown = "outcome-unknown", "It is not known whether it was done", SERVICE_UNAVAILABLE, Some(2);
 }
 
 impl Problem {
@@ -197,6 +198,14 @@ impl Problem {
         Self::new(
             Kind::DatabaseUnavailable,
             "the database does not answer at the moment: try again in a while",
+        )
+    }
+
+    /// The commit was sent, its answer was lost.
+    pub(super) fn outcome_unknown() -> Self {
+        Self::new(
+            Kind::OutcomeUnknown,
+            "the database did not say whether it was done: repeat the request with the same Idempotency-Key",
         )
     }
 
@@ -319,9 +328,12 @@ mod tests {
             header(Problem::method_not_allowed("GET, PATCH".into()), "allow").as_deref(),
             Some("GET, PATCH")
         );
-        for waiting in
-            [Problem::shutting_down(), Problem::too_many_pending("x"), Problem::database_unavailable()]
-        {
+        for waiting in [
+            Problem::shutting_down(),
+            Problem::too_many_pending("x"),
+            Problem::database_unavailable(),
+            Problem::outcome_unknown(),
+        ] {
             assert_eq!(waiting.status_code(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(header(waiting, "retry-after").is_some());
         }

@@ -51,6 +51,10 @@ impl From<StoreError> for Problem {
                 tracing::warn!(%error, "a request met a database that does not answer");
                 Self::database_unavailable()
             }
+            StoreError::OutcomeUnknown(_) => {
+                tracing::warn!(%error, "a request met a database that lost its answer");
+                Self::outcome_unknown()
+            }
             // Trying again cannot help: saying "away" would be untrue.
             StoreError::Refused(_) | StoreError::BadRow { .. } => {
                 tracing::error!(%error, "a request met a defect");
@@ -111,6 +115,10 @@ mod tests {
         let problem = Problem::from(StoreError::Unavailable("/secret/path.db: disk full".into()));
         assert_eq!(told(problem.clone()), ("database-unavailable", 503));
         assert!(!problem.to_string().contains("secret"));
+        let unknown =
+            Problem::from(Refusal::Unavailable(StoreError::OutcomeUnknown("/secret/path.db".into())));
+        assert_eq!(told(unknown.clone()), ("outcome-unknown", 503));
+        assert!(!unknown.to_string().contains("secret"));
         assert_eq!(told(StoreError::BadRow { id: 1, reason: "x".into() }), ("internal-error", 500));
     }
 

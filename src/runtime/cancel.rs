@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use crate::lifecycle::{Ask, Change, Input, Life, events_of, transition};
 use crate::store::{Answer, StoreError, Write};
@@ -21,6 +20,9 @@ use super::{CancelOptions, CommandError, Receipt, Refusal, clock};
 /// How long a request may take to become durable after the wait is over, before the answer is that the database
 /// is away.
 const DURABLE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same while writes fail: the database may have missed one beat only.
+const ASKED_WITHIN: Duration = Duration::from_millis(400);
 
 /// How often a task that is neither here nor elsewhere is looked for again, and how long after.
 const LOOKS: u32 = 400;
@@ -93,8 +95,12 @@ async fn ask_actor(services: &Services, id: TaskId, options: &CancelOptions) -> 
     let (reply, answer) = oneshot::channel();
     services.command(Cancel { id, ask: ask_of(services, options), reply })?;
     tokio::pin!(answer);
-    if let Ok(answer) = timeout(options.wait, &mut answer).await {
-        return found(answer);
+    tokio::select! {
+        biased;
+        answer = &mut answer => return found(answer),
+        () = tokio::time::sleep(options.wait) => {}
+        // No end becomes durable now: whether the request is, decides the answer.
+        () = services.health.writes_failed() => {}
     }
     // Still stopping. The request itself must be durable before anybody hears of it.
     let (reply, requested) = oneshot::channel();
@@ -103,10 +109,18 @@ async fn ask_actor(services: &Services, id: TaskId, options: &CancelOptions) -> 
         biased;
         answer = &mut answer => found(answer),
         answer = requested => found(answer),
-        () = tokio::time::sleep(DURABLE_WITHIN) => {
+        () = not_durable(services) => {
             let error = StoreError::Unavailable("the request to stop is not written yet".to_owned());
             Err(Refusal::Unavailable(error).into())
         }
+    }
+}
+
+/// Resolves when a request that is not durable by now is not worth waiting for.
+async fn not_durable(services: &Services) {
+    tokio::select! {
+        () = tokio::time::sleep(DURABLE_WITHIN) => {}
+        () = services.health.writes_failed() => tokio::time::sleep(ASKED_WITHIN).await,
     }
 }
 

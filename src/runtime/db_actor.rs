@@ -6,7 +6,8 @@
 //!
 //! Invariants: nobody is answered before the commit; events reach watchers only after it. While commits fail,
 //! what must not be lost (ends, requests, events, taken signals) is kept in order and tried again; everything
-//! else is refused at once.
+//! else is refused at once. A group whose commit had no answer is never tried again before it is known not to be
+//! there (I-16).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +15,12 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture, fut};
 use tokio::sync::oneshot;
 
-use crate::store::{Answer, Committed, Store, StoreError, Write};
-use crate::task::TaskId;
+use crate::store::{Committed, Store, StoreError, Write};
 
 use super::clock;
 use super::intake::{Intake, Op};
-use super::messages::{Commit, CommittedBatch, Flush, Healed, Reply, Tag};
-use super::services::Services;
+use super::messages::{Commit, Flush, Healed, Reply};
+use super::services::{Services, Writes};
 
 /// How long a failing database is left alone before the next try.
 const RETRY: Duration = Duration::from_millis(200);
@@ -33,13 +33,15 @@ pub(crate) struct DbActor {
     store: Box<dyn Store>,
     services: Arc<Services>,
     intake: Intake<Reply>,
+    /// A group whose commit had no answer.
+    doubt: Option<Vec<Op<Reply>>>,
     flushes: Vec<oneshot::Sender<()>>,
     scheduled: bool,
 }
 
 impl DbActor {
     pub(crate) fn new(store: Box<dyn Store>, services: Arc<Services>) -> Self {
-        Self { store, services, intake: Intake::new(), flushes: Vec::new(), scheduled: false }
+        Self { store, services, intake: Intake::new(), doubt: None, flushes: Vec::new(), scheduled: false }
     }
 
     fn schedule(&mut self, ctx: &mut Context<Self>) {
@@ -61,8 +63,11 @@ impl DbActor {
     }
 
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
-        let group = self.intake.next_group();
         let failing = !self.services.health.writes_work();
+        if let Err(error) = self.settle_doubt() {
+            return self.failed(&error, ctx);
+        }
+        let group = self.intake.next_group();
         if group.is_empty() && !failing {
             return self.answer_flushes();
         }
@@ -70,18 +75,30 @@ impl DbActor {
             Ok(()) => {
                 if failing {
                     tracing::warn!("the database takes writes again");
-                    self.services.health.set_writes_work(true);
+                    self.services.health.set_writes(Writes::Work);
                     self.services.tell_coordinator(Healed);
                 }
                 if self.intake.is_empty() { self.answer_flushes() } else { self.schedule(ctx) }
             }
-            Err(error) => {
-                if !failing {
-                    tracing::error!(%error, "the database does not take writes: starts and cancels are refused");
-                    self.services.health.set_writes_work(false);
-                }
-                self.schedule_later(ctx);
-            }
+            Err(error) => self.failed(&error, ctx),
+        }
+    }
+
+    /// Writes fail: what can be refused is refused at once, the rest is tried again in a while.
+    fn failed(&mut self, error: &StoreError, ctx: &mut Context<Self>) {
+        self.mark_failing(error);
+        let refused = self.intake.take_out(|op| must_survive(&op.write, &op.reply));
+        self.refuse(refused.into_iter().map(|op| op.reply), &StoreError::Unavailable(error.to_string()));
+        self.services.health.set_writes(if self.doubt.is_some() { Writes::InDoubt } else { Writes::Fail });
+        self.schedule_later(ctx);
+    }
+
+    /// Before anybody is refused: whoever is finds a runtime that says why, and nothing that could be refused comes
+    /// in any more.
+    fn mark_failing(&self, error: &StoreError) {
+        if self.services.health.writes_work() {
+            tracing::error!(%error, "the database does not take writes: starts and cancels are refused");
+            self.services.health.set_writes(Writes::Fail);
         }
     }
 
@@ -89,9 +106,10 @@ impl DbActor {
     fn commit(&mut self, group: Vec<Op<Reply>>) -> Result<(), StoreError> {
         let (writes, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|op| (op.write, op.reply)).unzip();
         let began = clock::monotonic();
-        // An empty group is a probe of a database that failed: a reservation of nothing reaches the disk too.
+        // An empty group is a probe of a database that failed. It changes something, for SQLite writes no page that
+        // stays as it was: an id is given up.
         let result = if writes.is_empty() {
-            self.store.commit(&[Write::ReserveIds { count: 0 }]).map(|_| Committed::default())
+            self.store.commit(&[Write::ReserveIds { count: 1 }]).map(|_| Committed::default())
         } else {
             self.store.commit(&writes)
         };
@@ -117,8 +135,44 @@ impl DbActor {
                 self.refuse(replies, &error);
                 Ok(())
             }
+            Err(error @ StoreError::OutcomeUnknown(_)) => {
+                tracing::error!(%error, "a commit had no answer: what became of it is looked for");
+                self.doubt =
+                    Some(writes.into_iter().zip(replies).map(|(write, reply)| Op { write, reply }).collect());
+                if self.settle_doubt() == Ok(true) { Ok(()) } else { Err(error) }
+            }
             Err(error) => {
                 self.keep(writes, replies, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds out what became of a group without an answer, where there is one. It is answered as what it is: done, or
+    /// not done, in which case what must not be lost waits again in front. Until then nothing else is committed. Says
+    /// whether it is there.
+    fn settle_doubt(&mut self) -> Result<bool, StoreError> {
+        let Some(group) = self.doubt.take() else { return Ok(false) };
+        match self.store.resolve() {
+            Ok(found) => {
+                let there = found.is_some();
+                tracing::warn!(there, "what became of a commit without an answer is known");
+                let (writes, replies): (Vec<_>, Vec<_>) =
+                    group.into_iter().map(|op| (op.write, op.reply)).unzip();
+                if let Some(committed) = found {
+                    self.answer(replies, committed);
+                } else {
+                    let error = StoreError::Unavailable("the commit had failed".to_owned());
+                    self.keep(writes, replies, &error);
+                }
+                Ok(there)
+            }
+            Err(StoreError::Damaged(reason)) => {
+                self.services.fail_for_good(&format!("the database is damaged: {reason}"));
+                Err(StoreError::Damaged(reason))
+            }
+            Err(error) => {
+                self.doubt = Some(group);
                 Err(error)
             }
         }
@@ -141,30 +195,16 @@ impl DbActor {
 
     fn answer(&mut self, replies: Vec<Reply>, committed: Committed) {
         self.services.hub.publish(&committed.events);
-        self.deliver(replies.into_iter().zip(committed.answers.into_iter().map(Ok)));
+        self.services.deliver(replies.into_iter().zip(committed.answers.into_iter().map(Ok)));
     }
 
-    fn refuse(&mut self, replies: Vec<Reply>, error: &StoreError) {
-        self.deliver(replies.into_iter().map(|reply| (reply, Err(error.clone()))));
-    }
-
-    /// Tells each its answer; those of tasks' actors travel together.
-    fn deliver(&mut self, answers: impl Iterator<Item = (Reply, Result<Answer, StoreError>)>) {
-        let mut batch: Vec<(TaskId, Tag, Result<Answer, StoreError>)> = Vec::new();
-        for (reply, answer) in answers {
-            match reply {
-                Reply::Task(id, tag) => batch.push((id, tag, answer)),
-                Reply::Call(call) => call(answer),
-                Reply::Release(held) => drop(held),
-            }
-        }
-        if !batch.is_empty() {
-            self.services.tell_coordinator(CommittedBatch(batch));
-        }
+    fn refuse(&self, replies: impl IntoIterator<Item = Reply>, error: &StoreError) {
+        self.services.deliver(replies.into_iter().map(|reply| (reply, Err(error.clone()))));
     }
 
     /// Sorts a group that failed: what must not be lost waits in front, the rest is refused.
     fn keep(&mut self, writes: Vec<Write>, replies: Vec<Reply>, error: &StoreError) {
+        self.mark_failing(error);
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for (write, reply) in writes.into_iter().zip(replies) {
             if must_survive(&write, &reply) { kept.push(Op { write, reply }) } else { refused.push(reply) }
@@ -182,7 +222,7 @@ impl DbActor {
 }
 
 /// Whether a write tells of what has happened already, so that it must be written sooner or later.
-fn must_survive(write: &Write, reply: &Reply) -> bool {
+pub(crate) fn must_survive(write: &Write, reply: &Reply) -> bool {
     match write {
         Write::Ask { .. } | Write::Requeue { .. } | Write::Event { .. } | Write::TakeSignal { .. } => true,
         // Of a task that runs. The end of a row that waits is somebody's command, which can be refused.
@@ -216,9 +256,10 @@ impl Handler<Commit> for DbActor {
     type Result = ();
 
     fn handle(&mut self, Commit { write, reply }: Commit, ctx: &mut Self::Context) {
+        // Sent before writes failed.
         if !self.services.health.writes_work() && !must_survive(&write, &reply) {
             let error = StoreError::Unavailable("earlier writes still fail".to_owned());
-            return self.refuse(vec![reply], &error);
+            return self.refuse([reply], &error);
         }
         self.intake.push(Op { write, reply });
         if self.intake.is_full() && self.services.health.writes_work() {

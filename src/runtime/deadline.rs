@@ -29,7 +29,7 @@ pub(crate) async fn set(
         services.require_writes()?;
         let (reply, answer) = oneshot::channel();
         services.command(SetTimeout { id, timeout, reply })?;
-        match answer.await.map_err(|_| Refusal::Stopped)? {
+        match services.answered(answer).await? {
             TimeoutAnswer::Done => return Ok(()),
             TimeoutAnswer::Refused(refusal) => return Err(refusal.into()),
             // A task that begins meanwhile reads its timeout from the row it begins.

@@ -54,7 +54,7 @@ impl Coordinator {
     /// `pending`.
     ///
     /// # Errors
-    /// [`StartError`]; then no row was made.
+    /// [`StartError`]; then no row was made, unless the refusal says [`StoreError::OutcomeUnknown`].
     pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
         self.make(request, false).await
     }
@@ -75,6 +75,7 @@ impl Coordinator {
         if self.0.health.is_draining() {
             return Err(Refusal::ShuttingDown.into());
         }
+        self.0.require_writes()?;
         let input = input.unwrap_or_default();
         let parsed = found.parse(&input);
         let runnable =
@@ -82,7 +83,7 @@ impl Coordinator {
         let (reply, answer) = oneshot::channel();
         let task = StartFields { input, owner, timeout };
         self.0.command(Start { model: found, runnable, task, create_only, reply })?;
-        answer.await.map_err(|_| Refusal::Stopped)?
+        self.0.answered(answer).await?
     }
 
     /// Starts a task that was made with [`Coordinator::create`]; a timeout given here replaces the row's.
@@ -106,10 +107,11 @@ impl Coordinator {
             let parsed = parsed.and_then(|model| Ok((Arc::clone(&model), model.parse(&record.input)?)));
             let (model, runnable) =
                 parsed.map_err(|reason| CommandError::CannotRun { key: key.clone(), reason })?;
+            this.0.require_writes()?;
             let (reply, answer) = oneshot::channel();
             let resume = Resume { record: Box::new(record), model, runnable, timeout, reply: Some(reply) };
             this.0.tell_coordinator(resume);
-            let resumed = answer.await.map_err(|_| Refusal::Stopped)??;
+            let resumed = this.0.answered(answer).await??;
             let record = this.task(&key).await?;
             Ok(match resumed {
                 Resumed::Started => StartOutcome::Started(Box::new(record)),
@@ -234,7 +236,7 @@ impl Coordinator {
             let _ = tx.send(answer);
         };
         self.0.commit(write, Reply::Call(Box::new(done)));
-        rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+        self.0.answered(rx).await?.map_err(Refusal::Unavailable)
     }
 
     /// Why a command on a task that has ended was not carried out.

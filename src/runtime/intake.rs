@@ -125,6 +125,16 @@ impl<R> Intake<R> {
         }
     }
 
+    /// Takes out what is not to wait any longer; the rest stays in its order.
+    pub(crate) fn take_out(&mut self, stays: impl Fn(&Op<R>) -> bool) -> Vec<Op<R>> {
+        let all = std::mem::replace(self, Self::new()).drain();
+        let (kept, out): (Vec<_>, Vec<_>) = all.into_iter().partition(stays);
+        for op in kept {
+            self.push(op);
+        }
+        out
+    }
+
     fn drain(mut self) -> Vec<Op<R>> {
         let mut all = Vec::new();
         while !self.is_empty() {
@@ -202,6 +212,17 @@ mod tests {
         intake.push(change(3, "3 ends"));
         intake.put_back(group);
         assert_eq!(labels(&intake.next_group()), ["1a", "1 ends", "3 ends", "2a"]);
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_the_order_of_the_rest() {
+        let mut intake = Intake::new();
+        for op in [event(1, "1a"), change(2, "out"), change(1, "1 ends"), event(3, "3a"), change(4, "out")] {
+            intake.push(op);
+        }
+        assert_eq!(labels(&intake.take_out(|op| op.reply != "out")), ["out", "out"]);
+        assert_eq!(labels(&intake.next_group()), ["1a", "1 ends", "3a"]);
+        assert!(intake.is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `metrics` | the numbers of this runtime |
+//! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
@@ -20,6 +21,7 @@ mod coordinator;
 mod db_actor;
 mod deadline;
 mod deadlines;
+mod file_limit;
 mod handle;
 mod hub;
 mod input;
@@ -42,6 +44,7 @@ mod watch;
 pub use crate::body::Cleaned;
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
+pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};

@@ -80,7 +80,7 @@ pub enum StartError {
 }
 
 /// Why the runtime takes no command now. Nothing was done, but for [`Refusal::Unavailable`] of a cancel, which
-/// may still take effect.
+/// may still take effect, and with [`StoreError::OutcomeUnknown`], which says that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {

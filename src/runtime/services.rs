@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use actix::{Addr, Message};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Pool;
@@ -14,11 +14,11 @@ use crate::store::{Readers, StoreError, Write};
 use crate::task::{Record, TaskId};
 
 use super::coordinator::CoordinatorActor;
-use super::db_actor::DbActor;
+use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::live::Live;
-use super::messages::{Commit, Reply, Started};
+use super::messages::{Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 use super::{Clock, Readiness, Refusal, RuntimeSettings};
@@ -34,10 +34,23 @@ const MAX_COMMANDS: usize = 50_000;
 /// Kilobytes of events that may wait for the disk at once, over all tasks.
 const EVENT_KIB: usize = 64 * 1024;
 
+/// What the database makes of writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    /// It takes them.
+    Work,
+    /// It takes none; of those that it was given, none is there.
+    Fail,
+    /// It takes none, and a group is neither known to be there nor known not to be.
+    InDoubt,
+}
+
 /// Whether the runtime takes work, readable from everywhere.
 #[derive(Debug)]
 pub(crate) struct Health {
     writes_fail: AtomicBool,
+    /// The same for those who wait for a change.
+    writes: watch::Sender<Writes>,
     phase: AtomicU8,
 }
 
@@ -47,15 +60,28 @@ impl Health {
     const DRAINING: u8 = 2;
 
     fn new() -> Self {
-        Self { writes_fail: AtomicBool::new(false), phase: AtomicU8::new(Self::RECOVERING) }
+        let writes = watch::Sender::new(Writes::Work);
+        Self { writes_fail: AtomicBool::new(false), writes, phase: AtomicU8::new(Self::RECOVERING) }
     }
 
     pub(crate) fn writes_work(&self) -> bool {
         !self.writes_fail.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_writes_work(&self, work: bool) {
-        self.writes_fail.store(!work, Ordering::SeqCst);
+    pub(crate) fn set_writes(&self, writes: Writes) {
+        self.writes_fail.store(writes != Writes::Work, Ordering::SeqCst);
+        self.writes.send_replace(writes);
+    }
+
+    /// Resolves when writes fail, for whichever reason.
+    pub(crate) async fn writes_failed(&self) {
+        // Err: the sender is here.
+        let _ = self.writes.subscribe().wait_for(|writes| *writes != Writes::Work).await;
+    }
+
+    /// Resolves when a group is in doubt.
+    async fn in_doubt(&self) {
+        let _ = self.writes.subscribe().wait_for(|writes| *writes == Writes::InDoubt).await;
     }
 
     pub(crate) fn set_ready(&self) {
@@ -219,10 +245,45 @@ impl Services {
     }
 
     /// A write: it must arrive, or its reply tells that it did not.
+    ///
+    /// While writes fail, what need not survive is refused here: the writer may be busy with its next try.
     pub(crate) fn commit(&self, write: Write, reply: Reply) {
+        if !self.health.writes_work() && !must_survive(&write, &reply) {
+            return self.deliver([(reply, Err(failing()))]);
+        }
         let sent = self.db.get().is_some_and(|addr| addr.try_send(Commit { write, reply }).is_ok());
         if !sent && !self.closing.is_cancelled() {
             self.fail_for_good("the database writer is gone");
+        }
+    }
+
+    /// Tells each its answer; those of tasks' actors travel together.
+    pub(crate) fn deliver(
+        &self,
+        answers: impl IntoIterator<Item = (Reply, Result<crate::store::Answer, StoreError>)>,
+    ) {
+        let mut batch = Vec::new();
+        for (reply, answer) in answers {
+            match reply {
+                Reply::Task(id, tag) => batch.push((id, tag, answer)),
+                Reply::Call(call) => call(answer),
+                Reply::Release(held) => drop(held),
+            }
+        }
+        if !batch.is_empty() {
+            self.tell_coordinator(CommittedBatch(batch));
+        }
+    }
+
+    /// Waits for the answer to a write, or until nobody can tell what becomes of it: whoever asked is told so then,
+    /// and the runtime goes on finding out.
+    pub(crate) async fn answered<T>(&self, answer: oneshot::Receiver<T>) -> Result<T, Refusal> {
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| Refusal::Stopped),
+            () = self.health.in_doubt() => {
+                Err(Refusal::Unavailable(StoreError::OutcomeUnknown("a commit had no answer".to_owned())))
+            }
         }
     }
 
@@ -236,7 +297,7 @@ impl Services {
                 let _ = tx.send(answer);
             })),
         );
-        rx.await.map_err(|_| Refusal::Stopped)?.map_err(Refusal::Unavailable)
+        self.answered(rx).await?.map_err(Refusal::Unavailable)
     }
 
     /// Counts a row that ended while it waited; its model may be registered no longer.
@@ -271,10 +332,10 @@ impl Services {
 
     /// Refuses what would have to be written while writes fail.
     pub(crate) fn require_writes(&self) -> Result<(), Refusal> {
-        if self.health.writes_work() {
-            Ok(())
-        } else {
-            Err(Refusal::Unavailable(StoreError::Unavailable("earlier writes still fail".to_owned())))
-        }
+        if self.health.writes_work() { Ok(()) } else { Err(Refusal::Unavailable(failing())) }
     }
+}
+
+fn failing() -> StoreError {
+    StoreError::Unavailable("earlier writes still fail".to_owned())
 }

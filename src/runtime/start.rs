@@ -8,7 +8,7 @@ use actix::{Actor, Arbiter};
 
 use crate::body::{Pool, PoolSettings};
 use crate::store::{
-    Answer, OpenError, Readers, SqliteDatabase, SqliteOptions, Store, StoreError, Synchronous, Write,
+    Answer, Faults, OpenError, Readers, SqliteDatabase, SqliteOptions, Store, StoreError, Synchronous, Write,
 };
 
 use super::coordinator::{CoordinatorActor, ID_BLOCK};
@@ -51,6 +51,8 @@ pub struct RuntimeSettings {
     /// [`Coordinator::metrics`]; a recorder of the host has them alone, beside the host's own. Two runtimes in one
     /// recorder share their numbers there: give each a recorder that adds a label of its own.
     pub recorder: Option<HostRecorder>,
+    /// Commits that fail when a test asks for it; none by default.
+    pub faults: Faults,
     /// Called with one line when a part of the runtime failed for good. Live bodies cannot be rebuilt from a
     /// database, so the default logs the line and ends the process with exit code 70; the next start recovers.
     /// Whatever else is put here should end the process too: the runtime does not work any more.
@@ -68,6 +70,7 @@ impl Default for RuntimeSettings {
             synchronous_normal: false,
             clock: Arc::new(SystemClock),
             recorder: None,
+            faults: Faults::default(),
             on_failure: Arc::new(end_process),
         }
     }
@@ -146,9 +149,10 @@ impl Runtime {
             synchronous: if settings.synchronous_normal { Synchronous::Normal } else { Synchronous::Full },
             keep_events: settings.keep_events,
         };
-        let clock = Arc::clone(&settings.clock);
+        let (clock, faults) = (Arc::clone(&settings.clock), settings.faults.clone());
         let metrics = Metrics::new(&registry, settings.recorder.as_ref());
-        let opened = actix_rt::task::spawn_blocking(move || open(&url, options, registry, metrics, &*clock));
+        let opened =
+            actix_rt::task::spawn_blocking(move || open(&url, options, registry, metrics, &*clock, faults));
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
         connect(opened, &settings).await
     }
@@ -170,10 +174,11 @@ fn open(
     registry: Registry,
     metrics: Metrics,
     clock: &dyn Clock,
+    faults: Faults,
 ) -> Result<Opened, RuntimeError> {
     let path = crate::store::parse_url(url)?;
     let database = SqliteDatabase::open(&path, options)?;
-    let mut store: Box<dyn Store> = Box::new(database.writer()?);
+    let mut store: Box<dyn Store> = Box::new(database.writer_with(faults)?);
     let mut reader = database.reader()?;
     let recovered = recover(&mut *store, &mut reader, &registry, &metrics, clock)?;
     let reserved = store.commit(&[Write::ReserveIds { count: ID_BLOCK }])?;

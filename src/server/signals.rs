@@ -1,6 +1,7 @@
 //! Owns SIGTERM and SIGINT, and the last hard exit.
 //!
 //! - A thread with a small runtime of its own waits for them: no blocked actor thread delays the word, nor the exit.
+//! - SIGXFSZ does not end the process: a file past a limit is a write that fails.
 //! - From the first signal on the process ends within the grace and a second, whatever hangs: with 70 where the
 //!   shutdown had not come to its end by itself.
 //!
@@ -15,6 +16,8 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::{Instant, sleep_until};
+
+use crate::runtime::survive_file_limits;
 
 use super::serve::PART_FAILED;
 
@@ -31,6 +34,7 @@ impl Signals {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let (terminate, interrupt) = {
             let _inside = runtime.enter();
+            survive_file_limits()?;
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
         };
         thread::Builder::new()

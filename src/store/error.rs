@@ -69,6 +69,10 @@ pub enum StoreError {
     /// the group is there. It may be tried again.
     #[error("the database does not answer: {0}")]
     Unavailable(String),
+    /// The commit was sent, and whether it took effect is not known: an fsync failed, an answer was lost. The group
+    /// is there as a whole or not at all; [`Store::resolve`](super::Store::resolve) finds out which.
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(String),
     /// The database is damaged or gone: trying again cannot help.
     #[error("the database is damaged: {0}")]
     Damaged(String),

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod conformance;
 mod error;
+mod faults;
 mod reader;
 mod readers;
 mod schema;
@@ -14,6 +15,7 @@ mod sqlite;
 mod write;
 
 pub use error::{OpenError, StoreError};
+pub use faults::{Fault, Faults};
 pub use reader::{EventPage, Reader};
 pub use readers::Readers;
 pub use sqlite::{SqliteDatabase, SqliteOptions, SqliteReader, SqliteWriter, Synchronous, parse_url};

@@ -215,8 +215,18 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Unavailable`] where it may be tried again, [`StoreError::Damaged`] where that cannot help,
     /// [`StoreError::Refused`] where one of the writes can never be taken: the others may be tried without it.
-    /// After any of them the next group is taken as if this one had not been.
+    /// After any of these the next group is taken as if this one had not been. After
+    /// [`StoreError::OutcomeUnknown`] the group is there as a whole or not at all: [`Store::resolve`] says which, and
+    /// must do so before any of its writes is tried again.
     fn commit(&mut self, group: &[Write]) -> Result<Committed, StoreError>;
+
+    /// Finds out what became of a group whose outcome was unknown: all that its commit would have answered where it
+    /// is there, else nothing. Then it is settled for good, whatever happens to the process; `None` too where there
+    /// is no such group, or another one was committed since.
+    ///
+    /// # Errors
+    /// As [`Store::commit`], and the question stays open.
+    fn resolve(&mut self) -> Result<Option<Committed>, StoreError>;
 
     /// Looks whether the database is still the one that was opened. Cheap.
     ///

@@ -4,6 +4,7 @@
 //! and one line at the end of this file.
 
 mod cancel;
+mod doubt;
 mod end;
 mod events;
 mod ids;
@@ -19,7 +20,7 @@ use crate::task::{
     Timeout, Timestamp,
 };
 
-use super::{Answer, Committed, NewTask, Reader, Store, StoreError, Write};
+use super::{Answer, Committed, Faults, NewTask, Reader, Store, StoreError, Write};
 
 /// How many events of a task a database under test keeps.
 pub(super) const KEEP: i64 = 10;
@@ -32,6 +33,9 @@ pub(super) trait Harness: Sized {
     fn store(&mut self) -> &mut dyn Store;
 
     fn reader(&mut self) -> &mut dyn Reader;
+
+    /// What makes its commits fail.
+    fn faults(&self) -> Faults;
 
     /// The same database, closed and opened again.
     fn reopen(self) -> Self;
@@ -270,6 +274,13 @@ chapters! { ($)
         blocks_never_overlap
         i02_ids_are_never_reused_after_a_restart
         a_failed_group_reserves_nothing_for_good
+    }
+    doubt {
+        i16_a_group_whose_answer_was_lost_is_found_with_its_answers
+        i16_a_group_that_was_lost_itself_is_not_found_and_can_be_tried_again
+        i16_ids_whose_reservation_is_in_doubt_are_given_once
+        i16_a_question_stays_open_while_the_database_is_away
+        i19_a_refused_group_leaves_nothing_and_no_question
     }
     requeue {
         a_requeued_task_waits_with_its_epoch

@@ -18,8 +18,9 @@ use super::error::is_inside_transaction;
 /// Pages in the log before they are copied into the file: each page is copied once however often it changed.
 const CHECKPOINT_PAGES: u32 = 4_000;
 
-/// How long to wait for a stranger's lock, in milliseconds: a quell of its own never waits for another.
-const BUSY_TIMEOUT_MS: u32 = 1_000;
+/// How long to wait for a stranger's lock, in milliseconds: a quell of its own never waits for another. Whoever waits
+/// for an answer meanwhile is told within a second that there is none.
+const BUSY_TIMEOUT_MS: u32 = 800;
 
 /// A connection that writes. It switches the file to a write-ahead log.
 pub(super) fn writing(path: &Path, synchronous: Synchronous) -> Result<SqliteConnection, String> {
@@ -155,6 +156,16 @@ pub(super) fn in_transaction<T, E: From<Error>>(
     begin: Begin,
     body: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
 ) -> Result<T, E> {
+    in_transaction_ended_by(db, begin, body, |db| db.batch_execute("COMMIT").map_err(E::from))
+}
+
+/// The same with a `COMMIT` of the caller's own.
+pub(super) fn in_transaction_ended_by<T, E: From<Error>>(
+    db: &mut SqliteConnection,
+    begin: Begin,
+    body: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
+    commit: impl FnOnce(&mut SqliteConnection) -> Result<(), E>,
+) -> Result<T, E> {
     let sql = match begin {
         Begin::Read => "BEGIN",
         Begin::Write => "BEGIN IMMEDIATE",
@@ -167,7 +178,7 @@ pub(super) fn in_transaction<T, E: From<Error>>(
         db.batch_execute("ROLLBACK")?;
         db.batch_execute(sql)?;
     }
-    let done = body(db).and_then(|value| db.batch_execute("COMMIT").map(|()| value).map_err(E::from));
+    let done = body(db).and_then(|value| commit(db).map(|()| value));
     if done.is_err() {
         // Fails where SQLite has rolled back already; that is what is wanted.
         let _ = db.batch_execute("ROLLBACK");

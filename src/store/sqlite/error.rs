@@ -22,6 +22,10 @@ const PASSING: [&str; 9] = [
     "interrupted",
 ];
 
+/// Of these, BUSY, LOCKED, FULL: the last frame of a group is not in the log.
+const NOTHING_WRITTEN: [&str; 3] =
+    ["database is locked", "database table is locked", "database or disk is full"];
+
 /// CORRUPT, NOTADB, and a schema that somebody took apart.
 const DAMAGE: [&str; 5] = [
     "database disk image is malformed",
@@ -44,6 +48,20 @@ pub(super) fn store_error(error: &Error) -> StoreError {
         StoreError::Damaged(text)
     } else {
         StoreError::Refused(text)
+    }
+}
+
+/// Sorts an error of a `COMMIT` of writes.
+///
+/// A lock or a full disk is met before the last frame of the group is in the log. Whatever else passes (an fsync that
+/// failed, a write past a limit) may leave a whole group in the log that no connection sees: a process that reads the
+/// log anew, after a crash, finds it.
+pub(super) fn commit_error(error: &Error) -> StoreError {
+    match store_error(error) {
+        StoreError::Unavailable(text) if !NOTHING_WRITTEN.iter().any(|word| text.starts_with(word)) => {
+            StoreError::OutcomeUnknown(text)
+        }
+        other => other,
     }
 }
 

@@ -18,12 +18,15 @@ use crate::task::{Event, NewEvent, Status, TaskId, Timeout, Timestamp};
 use super::error::Failed;
 use super::live::{Live, Stage};
 use super::statements::{self, Change, DataKind, DataRow, EndRow, NewRow};
+use super::witness::Witness;
 
 /// What a group did, to be believed once it is committed.
 pub(super) struct Done {
     pub(super) committed: Committed,
     /// What is known of each task that was looked at; nothing where it is over or unknown.
     pub(super) touched: HashMap<i64, Option<Live>>,
+    /// What shows that it was committed; nothing where it changes nothing.
+    pub(super) witness: Option<Witness>,
 }
 
 /// A group that is being decided.
@@ -39,6 +42,7 @@ pub(super) struct Group<'a> {
     ends: Vec<EndRow<'a>>,
     events: Vec<Arc<Event>>,
     answers: Vec<Answer>,
+    witness: Option<Witness>,
 }
 
 impl<'a> Group<'a> {
@@ -54,6 +58,7 @@ impl<'a> Group<'a> {
             ends: Vec::new(),
             events: Vec::new(),
             answers: Vec::new(),
+            witness: None,
         }
     }
 
@@ -100,7 +105,9 @@ impl<'a> Group<'a> {
                 self.running(*id, *epoch)?.map(|live| self.know(*id, live, std::slice::from_ref(event)))
             }
         };
-        self.answers.push(done.unwrap_or(Answer::Stale));
+        let answer = done.unwrap_or(Answer::Stale);
+        self.witness = Witness::of(write, &answer).or(self.witness);
+        self.answers.push(answer);
         Ok(())
     }
 
@@ -122,8 +129,9 @@ impl<'a> Group<'a> {
         for (id, seq) in newest {
             statements::prune_events(db, id, seq.saturating_sub(keep_events))?;
         }
+        let witness = self.events.last().map(|event| Witness::of_event(event)).or(self.witness);
         let committed = Committed { answers: self.answers, events: self.events };
-        Ok(Done { committed, touched: self.touched })
+        Ok(Done { committed, touched: self.touched, witness })
     }
 
     /// What a task is now, after the writes that were decided before.

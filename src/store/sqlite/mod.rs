@@ -17,6 +17,7 @@ mod probe;
 mod reader;
 mod rows;
 mod statements;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -31,7 +32,7 @@ pub use file::parse_url;
 pub use reader::SqliteReader;
 pub use writer::SqliteWriter;
 
-use super::{OpenError, StoreError};
+use super::{Faults, OpenError, StoreError};
 use file::Claim;
 use probe::{APPLICATION_ID, Found};
 
@@ -100,7 +101,15 @@ impl SqliteDatabase {
     /// # Errors
     /// [`StoreError::Unavailable`] where no further connection can be made.
     pub fn writer(&self) -> Result<SqliteWriter, StoreError> {
-        SqliteWriter::open(Arc::clone(&self.shared))
+        self.writer_with(Faults::default())
+    }
+
+    /// A writer whose commits fail when a test asks for it.
+    ///
+    /// # Errors
+    /// As [`SqliteDatabase::writer`].
+    pub fn writer_with(&self, faults: Faults) -> Result<SqliteWriter, StoreError> {
+        SqliteWriter::open(Arc::clone(&self.shared), faults)
     }
 
     /// A reader with a connection of its own, which cannot write.

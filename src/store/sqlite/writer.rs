@@ -1,7 +1,8 @@
 //! The one writer: a group is one transaction.
 //!
-//! Invariants: after an error nothing of the group is in the file or in memory, and the next group is taken as if
-//! it had not been; a group is not begun on a file that was deleted or replaced.
+//! Invariants: after an error nothing of the group is in memory, nor, unless its outcome is unknown, in the file, and
+//! the next group is taken as if it had not been; of an unknown outcome everything is kept that tells whether it is
+//! there; a group is not begun on a file that was deleted or replaced.
 //!
 //! It neither retries nor waits, but for a stranger's lock: its caller decides what to do about an error.
 
@@ -10,17 +11,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use diesel::SqliteConnection;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use crate::store::{Committed, Store, StoreError, Write};
+use crate::store::{Committed, Fault, Faults, Store, StoreError, Write};
 
 use super::Shared;
-use super::connect::{self, Begin, in_transaction};
-use super::error::Failed;
+use super::connect::{self, Begin, in_transaction, in_transaction_ended_by};
+use super::error::{Failed, commit_error};
 use super::file::Guard;
-use super::group::Group;
+use super::group::{Done, Group};
 use super::live::Live;
+use super::statements;
+use super::witness::Witness;
 
 /// Writes groups to a SQLite file.
 pub struct SqliteWriter {
@@ -28,10 +32,19 @@ pub struct SqliteWriter {
     live: HashMap<i64, Live>,
     /// The state of the file that `live` is true of; none where it has to be read anew.
     version: Option<i64>,
+    /// The group whose commit had no answer.
+    doubt: Option<Doubt>,
+    faults: Faults,
     guard: Guard,
     keep_events: i64,
     /// Last, so that the file is ours until the connection is closed.
     _shared: Arc<Shared>,
+}
+
+/// What would have been answered, and what shows whether it is true.
+struct Doubt {
+    committed: Committed,
+    witness: Option<Witness>,
 }
 
 impl fmt::Debug for SqliteWriter {
@@ -41,14 +54,15 @@ impl fmt::Debug for SqliteWriter {
 }
 
 impl SqliteWriter {
-    pub(super) fn open(shared: Arc<Shared>) -> Result<Self, StoreError> {
+    pub(super) fn open(shared: Arc<Shared>, faults: Faults) -> Result<Self, StoreError> {
         let mut db =
             connect::writing(&shared.path, shared.options.synchronous).map_err(StoreError::Unavailable)?;
         // The first look makes the log, which the guard is to know.
         in_transaction(&mut db, Begin::Read, data_version).map_err(|Failed(error)| error)?;
         let guard = Guard::new(&shared.path);
         let keep_events = shared.options.keep_events.max(1);
-        Ok(Self { db, live: HashMap::new(), version: None, guard, keep_events, _shared: shared })
+        let live = HashMap::new();
+        Ok(Self { db, live, version: None, doubt: None, faults, guard, keep_events, _shared: shared })
     }
 }
 
@@ -61,23 +75,28 @@ impl Store for SqliteWriter {
         if group.is_empty() {
             return Ok(Committed::default());
         }
+        self.doubt = None;
         self.guard.check()?;
         // Stays empty where the group fails: then everything is read anew.
         let known_version = self.version.take();
-        let (live, keep_events) = (&mut self.live, self.keep_events);
-        let done = in_transaction(&mut self.db, Begin::Write, |db| {
+        let (live, faults, keep_events) = (&mut self.live, &self.faults, self.keep_events);
+        // Kept outside: of a commit whose answer is lost, it is all that is known.
+        let mut decided = None;
+        let body = |db: &mut SqliteConnection| {
             let version = data_version(db)?;
             if known_version != Some(version) {
                 live.clear();
             }
-            let mut decided = Group::new(db, live);
+            let mut group_of = Group::new(db, live);
             for write in group {
-                decided.take(write)?;
+                group_of.take(write)?;
             }
-            Ok((version, decided.carry_out(keep_events)?))
-        });
-        match done {
-            Ok((version, done)) => {
+            decided = Some(group_of.carry_out(keep_events)?);
+            Ok(version)
+        };
+        let done = in_transaction_ended_by(&mut self.db, Begin::Write, body, |db| end(db, faults));
+        match (done, decided) {
+            (Ok(version), Some(done)) => {
                 self.version = Some(version);
                 for (id, live) in done.touched {
                     match live {
@@ -87,12 +106,50 @@ impl Store for SqliteWriter {
                 }
                 Ok(done.committed)
             }
-            Err(Failed(error)) => {
+            // A transaction that was committed was decided.
+            (Ok(_), None) => Ok(Committed::default()),
+            (Err(Failed(error)), decided) => {
+                if matches!(error, StoreError::OutcomeUnknown(_)) {
+                    self.doubt = decided.map(|Done { committed, witness, .. }| Doubt { committed, witness });
+                }
                 self.guard.check()?;
                 Err(error)
             }
         }
     }
+
+    fn resolve(&mut self) -> Result<Option<Committed>, StoreError> {
+        let Some(Doubt { committed, witness }) = self.doubt.take() else { return Ok(None) };
+        self.guard.check()?;
+        let faults = &self.faults;
+        let look = |db: &mut SqliteConnection| {
+            let there = witness.map_or(Ok(true), |witness| witness.is_there(db))?;
+            // A commit behind it settles it for good: what a failed one has left in the log is written over. It has to
+            // change something, for no page is written that stays as it was: an id is given up.
+            statements::reserve_ids(db, 1)?;
+            Ok(there)
+        };
+        match in_transaction_ended_by(&mut self.db, Begin::Write, look, |db| end(db, faults)) {
+            Ok(there) => Ok(there.then_some(committed)),
+            Err(Failed(error)) => {
+                self.doubt = Some(Doubt { committed, witness });
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Commits, unless a test asks for an error.
+fn end(db: &mut SqliteConnection, faults: &Faults) -> Result<(), Failed> {
+    let asked = || "a test asked for it".to_owned();
+    let fault = faults.meet();
+    match fault {
+        Some(Fault::Refuse) => return Err(Failed(StoreError::Unavailable(asked()))),
+        Some(Fault::LoseCommit) => return Err(Failed(StoreError::OutcomeUnknown(asked()))),
+        Some(Fault::LoseAnswer) | None => {}
+    }
+    db.batch_execute("COMMIT").map_err(|error| Failed(commit_error(&error)))?;
+    if fault.is_some() { Err(Failed(StoreError::OutcomeUnknown(asked()))) } else { Ok(()) }
 }
 
 #[derive(QueryableByName)]

@@ -222,9 +222,14 @@ impl Server {
         text(&self.running.err)
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
+    /// The process, as the system calls name it.
+    pub(crate) fn pid(&self) -> Pid {
         let id = i32::try_from(self.running.child.id()).expect("a process id");
-        kill_process(Pid::from_raw(id).expect("a process id"), signal).expect("it lives");
+        Pid::from_raw(id).expect("a process id")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("it lives");
     }
 
     pub(crate) fn terminate(&self) {

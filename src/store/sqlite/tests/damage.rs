@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 
 use super::*;
 use crate::store::conformance::Harness;
-use crate::store::{Answer, Write};
+use crate::store::{Answer, Fault, Write};
 use crate::task::TaskId;
 
 fn reserve(db: &mut SqliteHarness) -> Result<Answer, StoreError> {
@@ -191,4 +191,19 @@ fn one_readers_snapshot_does_not_outlive_its_look() {
     let mut raw = connect::plain(&db.path()).unwrap();
     connect::run(&mut raw, "PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     assert_eq!(fs::metadata(file::beside(&db.path(), "-wal")).unwrap().len(), 0);
+}
+
+#[test]
+fn i19_a_probe_of_a_database_reaches_the_disk() {
+    let mut db = SqliteHarness::new();
+    let log = file::beside(&db.path(), "-wal");
+    reserve(&mut db).unwrap();
+    let before = fs::metadata(&log).unwrap().len();
+    reserve(&mut db).unwrap();
+    assert!(fs::metadata(&log).unwrap().len() > before, "a reservation of one id is written");
+    db.faults.set_once(Fault::LoseCommit);
+    assert!(reserve(&mut db).is_err());
+    let before = fs::metadata(&log).unwrap().len();
+    assert_eq!(db.store().resolve(), Ok(None));
+    assert!(fs::metadata(&log).unwrap().len() > before, "so is a resolution");
 }

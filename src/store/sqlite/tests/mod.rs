@@ -10,10 +10,11 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::conformance::{Harness, KEEP};
-use crate::store::{Reader, Store};
+use crate::store::{Faults, Reader, Store};
 
 pub(in crate::store) struct SqliteHarness {
     store: SqliteWriter,
+    faults: Faults,
     reader: SqliteReader,
     database: SqliteDatabase,
     folder: TempDir,
@@ -28,7 +29,9 @@ fn open(path: &Path) -> Result<SqliteDatabase, OpenError> {
 impl SqliteHarness {
     fn at(folder: TempDir) -> Self {
         let database = open(&folder.path().join("quell.db")).unwrap();
-        Self { store: database.writer().unwrap(), reader: database.reader().unwrap(), database, folder }
+        let faults = Faults::default();
+        let store = database.writer_with(faults.clone()).unwrap();
+        Self { store, faults, reader: database.reader().unwrap(), database, folder }
     }
 
     fn path(&self) -> PathBuf {
@@ -49,8 +52,12 @@ impl Harness for SqliteHarness {
         &mut self.reader
     }
 
+    fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
     fn reopen(self) -> Self {
-        let Self { store, reader, database, folder } = self;
+        let Self { store, reader, database, folder, .. } = self;
         drop((store, reader, database));
         Self::at(folder)
     }

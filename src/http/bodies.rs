@@ -19,19 +19,17 @@ const NUL: &str = "holds the character U+0000, which cannot be stored: leave it 
 pub(super) struct StartBody {
     pub(super) input: Option<JsonText>,
     pub(super) timeout: Option<Timeout>,
+    pub(super) idle_timeout: Option<Timeout>,
 }
 
-/// `{"input": {...}, "timeout_seconds": 300}`, all optional.
+/// `{"input": {...}, "timeout_seconds": 300, "idle_timeout_seconds": 30}`, all optional.
 pub(super) fn start(body: Option<&[u8]>) -> Result<StartBody, Problem> {
     let Some(body) = body else { return Ok(StartBody::default()) };
     let fields = Fields::parse(body, &["input", "timeout_seconds", "idle_timeout_seconds"])?;
-    let timeout = fields.given("timeout_seconds").map(timeout).transpose()?;
-    if fields.given("idle_timeout_seconds").is_some() {
-        let detail = "is not supported by this version: leave it out or give null";
-        return Err(Problem::invalid_field("idle_timeout_seconds", detail));
-    }
+    let timeout = seconds(&fields, "timeout_seconds")?;
+    let idle_timeout = seconds(&fields, "idle_timeout_seconds")?;
     let input = fields.given("input").map(input).transpose()?;
-    Ok(StartBody { input, timeout })
+    Ok(StartBody { input, timeout, idle_timeout })
 }
 
 /// `{"timeout_seconds": 600}`, which must be there; null removes the timeout.
@@ -42,7 +40,7 @@ pub(super) fn patch(body: Option<&[u8]>) -> Result<Option<Timeout>, Problem> {
     if fields.get("timeout_seconds").is_none() {
         return Err(missing());
     }
-    fields.given("timeout_seconds").map(timeout).transpose()
+    seconds(&fields, "timeout_seconds")
 }
 
 /// `{"reason": "text"}`, optional.
@@ -84,19 +82,19 @@ fn input(value: &RawValue) -> Result<JsonText, Problem> {
     JsonText::from_text(value.get()).map_err(|error| Problem::invalid_body(error.to_string()))
 }
 
-fn timeout(value: &RawValue) -> Result<Timeout, Problem> {
-    let wrong = || {
-        Problem::invalid_field("timeout_seconds", "must be a number above 0 and at most 31536000, or null")
-    };
+/// A number of seconds; none where it is not given.
+fn seconds(fields: &Fields, name: &str) -> Result<Option<Timeout>, Problem> {
+    let Some(value) = fields.given(name) else { return Ok(None) };
+    let wrong = || Problem::invalid_field(name, "must be a number above 0 and at most 31536000, or null");
     let seconds: f64 = serde_json::from_str(value.get()).map_err(|_| wrong())?;
-    Timeout::from_seconds(seconds).map_err(|_| wrong())
+    Timeout::from_seconds(seconds).map(Some).map_err(|_| wrong())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn seconds(number: f64) -> Timeout {
+    fn of(number: f64) -> Timeout {
         Timeout::from_seconds(number).unwrap()
     }
 
@@ -117,7 +115,7 @@ mod tests {
     fn a_start_keeps_the_input_as_it_came() {
         let body = start(Some(br#"{"input": {"n": 1.10, "x": []}, "timeout_seconds": 0.5}"#)).unwrap();
         assert_eq!(body.input.unwrap().as_str(), r#"{"n": 1.10, "x": []}"#);
-        assert_eq!(body.timeout, Some(seconds(0.5)));
+        assert_eq!(body.timeout, Some(of(0.5)));
     }
 
     #[test]
@@ -127,14 +125,18 @@ mod tests {
             let expected = ("invalid-body", "timeout_seconds".to_owned());
             assert_eq!(field(start(Some(body.as_bytes()))), expected, "{value}");
             assert_eq!(field(patch(Some(body.as_bytes()))), expected, "{value}");
+            let idle = format!("{{\"idle_timeout_seconds\":{value}}}");
+            let expected = ("invalid-body", "idle_timeout_seconds".to_owned());
+            assert_eq!(field(start(Some(idle.as_bytes()))), expected, "{value}");
         }
-        assert_eq!(patch(Some(br#"{"timeout_seconds":31536000}"#)).unwrap(), Some(seconds(31_536_000.0)));
+        assert_eq!(patch(Some(br#"{"timeout_seconds":31536000}"#)).unwrap(), Some(of(31_536_000.0)));
     }
 
     #[test]
-    fn an_idle_timeout_is_refused_by_name_for_now() {
-        let told = start(Some(br#"{"idle_timeout_seconds":5}"#));
-        assert_eq!(field(told), ("invalid-body", "idle_timeout_seconds".into()));
+    fn an_idle_timeout_is_for_a_start_only() {
+        let body = br#"{"idle_timeout_seconds":0.25}"#;
+        assert_eq!(start(Some(body)).unwrap().idle_timeout, Some(of(0.25)));
+        assert_eq!(field(patch(Some(body))), ("invalid-body", "idle_timeout_seconds".into()));
     }
 
     #[test]

@@ -76,6 +76,7 @@ kinds! {
     BodyTooLarge = "body-too-large", "The body is too large", PAYLOAD_TOO_LARGE, None;
     UnsupportedMediaType = "unsupported-media-type", "The body is not JSON", UNSUPPORTED_MEDIA_TYPE, None;
     InvalidInput = "invalid-input", "The input does not fit", UNPROCESSABLE_ENTITY, None;
+    TooManyTasks = "too-many-tasks", "You have too many unfinished tasks", TOO_MANY_REQUESTS, Some(1);
     Internal = "internal-error", "The server met a defect", INTERNAL_SERVER_ERROR, None;
     ShuttingDown = "shutting-down", "The server is shutting down", SERVICE_UNAVAILABLE, Some(5);
     TooManyPending = "too-many-pending", "Too much is waiting", SERVICE_UNAVAILABLE, Some(1);
@@ -179,6 +180,14 @@ impl Problem {
 
     pub(super) fn unsupported_media_type(detail: &'static str) -> Self {
         Self::new(Kind::UnsupportedMediaType, detail)
+    }
+
+    /// The caller has so many tasks that run or are pending.
+    pub(super) fn too_many_tasks(count: usize) -> Self {
+        let detail = format!(
+            "you have {count} unfinished tasks, and may have no more: try again when some have ended, or cancel some"
+        );
+        Self::new(Kind::TooManyTasks, detail)
     }
 
     /// A defect of the server. What it was stands in the log.
@@ -337,6 +346,7 @@ mod tests {
             assert_eq!(waiting.status_code(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(header(waiting, "retry-after").is_some());
         }
+        assert!(header(Problem::too_many_tasks(3), "retry-after").is_some());
         assert_eq!(header(Problem::forbidden("x"), "retry-after"), None);
     }
 

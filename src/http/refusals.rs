@@ -4,6 +4,7 @@
 //! database said is logged and not shown.
 
 use crate::store::StoreError;
+use crate::task::Timeout;
 use crate::{CommandError, Refusal, StartError};
 
 use super::problem::{Problem, shown};
@@ -15,6 +16,9 @@ impl From<StartError> for Problem {
             StartError::InvalidInput { model: _, reason } => {
                 Self::invalid_input(&input_field(&reason), reason)
             }
+            StartError::TimeoutTooLong { given: _, most } => too_long("timeout_seconds", most),
+            StartError::IdleTimeoutTooLong { given: _, most } => too_long("idle_timeout_seconds", most),
+            StartError::TooManyOfOwner(count) => Self::too_many_tasks(count),
             StartError::TooManyPending(count) => too_many(count),
             StartError::Refused(refusal) => refusal.into(),
         }
@@ -28,6 +32,10 @@ impl From<CommandError> for Problem {
             CommandError::Ended(record) => Self::already_ended(&record.key, record.status.as_str()),
             CommandError::SignalName(_) => signal_name(),
             CommandError::CannotRun { key: _, reason } => Self::invalid_input(&input_field(&reason), reason),
+            CommandError::TimeoutTooLong { given: _, most } => too_long("timeout_seconds", most),
+            CommandError::TooManySignals(count) => Self::too_many_pending(format!(
+                "{count} signals wait for this task already: try again when it has taken some"
+            )),
             CommandError::TooManyPending(count) => too_many(count),
             CommandError::Refused(refusal) => refusal.into(),
         }
@@ -69,6 +77,10 @@ pub(super) fn signal_name() -> Problem {
     Problem::invalid_path("name", "of a signal must match [a-z][a-z0-9_]{0,63}")
 }
 
+fn too_long(field: &str, most: Timeout) -> Problem {
+    Problem::invalid_field(field, format!("is too long: at most {most} seconds are allowed here"))
+}
+
 fn too_many(count: usize) -> Problem {
     Problem::too_many_pending(format!("{count} tasks wait already: try again when some have run"))
 }
@@ -94,6 +106,7 @@ mod tests {
         let unknown = StartError::UnknownModel { app: "a".into(), model: "B".into() };
         assert_eq!(told(unknown), ("unknown-model", 404));
         assert_eq!(told(StartError::TooManyPending(7)), ("too-many-pending", 503));
+        assert_eq!(told(StartError::TooManyOfOwner(7)), ("too-many-tasks", 429));
         assert_eq!(told(StartError::Refused(Refusal::ShuttingDown)), ("shutting-down", 503));
         let input = StartError::InvalidInput { model: "B".into(), reason: "missing field `steps`".into() };
         assert_eq!(told(input), ("invalid-input", 422));
@@ -104,10 +117,26 @@ mod tests {
         let key: crate::task::TaskKey = "tests/LongTask/1".parse().unwrap();
         assert_eq!(told(CommandError::NotFound(key.clone())), ("task-not-found", 404));
         assert_eq!(told(CommandError::SignalName("X".into())), ("invalid-path", 400));
+        assert_eq!(told(CommandError::TooManySignals(1000)), ("too-many-pending", 503));
         let ended = CommandError::Ended(Box::new(super::super::dto::tests::record()));
         assert_eq!(told(ended), ("already-ended", 409));
         let cannot = CommandError::CannotRun { key, reason: "x".into() };
         assert_eq!(told(cannot), ("invalid-input", 422));
+    }
+
+    #[test]
+    fn a_timeout_that_is_too_long_names_its_field_and_the_maximum() {
+        let (given, most) = (Timeout::from_seconds(9.0).unwrap(), Timeout::from_seconds(2.5).unwrap());
+        let table: [(Problem, &str); 3] = [
+            (StartError::TimeoutTooLong { given, most }.into(), "timeout_seconds"),
+            (StartError::IdleTimeoutTooLong { given, most }.into(), "idle_timeout_seconds"),
+            (CommandError::TimeoutTooLong { given, most }.into(), "timeout_seconds"),
+        ];
+        for (problem, field) in table {
+            assert_eq!(told(problem.clone()), ("invalid-body", 400));
+            assert_eq!(problem.errors()[0].field, field);
+            assert!(problem.errors()[0].detail.contains("2.5 seconds"), "{problem}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::lifecycle::{Ask, Change, Input, Life, events_of, transition};
 use crate::store::{Answer, StoreError, Write};
 use crate::task::{Record, Status, TaskId, TaskKey};
 
-use super::messages::{Cancel, CancelAnswer, Left, Requested};
+use super::messages::{Cancel, CancelAnswer, Left, Reply, Requested};
 use super::metrics::Counted;
 use super::services::Services;
 use super::{CancelOptions, CommandError, Receipt, Refusal, clock};
@@ -135,7 +135,7 @@ fn found(answer: Result<CancelAnswer, oneshot::error::RecvError>) -> Result<Foun
 
 /// Ends a row that waits: its body is never polled.
 async fn cancel_pending(
-    services: &Services,
+    services: &Arc<Services>,
     record: &Record,
     options: &CancelOptions,
 ) -> Result<Found, CommandError> {
@@ -152,12 +152,22 @@ async fn cancel_pending(
     });
     let id = record.key.id;
     let write = Write::End { id, epoch: record.epoch, ending, at, events };
-    if services.commit_and_wait(write).await? == Answer::Stale {
+    let told = Arc::clone(services);
+    let (reply, answer) = oneshot::channel();
+    let done = move |answer: Result<Answer, StoreError>| {
+        // Before anybody hears of the end: whoever does finds the owner's place free.
+        if matches!(answer, Ok(Answer::Applied)) {
+            told.tell_coordinator(Left(id));
+        }
+        // Err: whoever asked has gone; the write is done all the same.
+        let _ = reply.send(answer);
+    };
+    services.commit(write, Reply::Call(Box::new(done)));
+    if services.answered(answer).await?.map_err(Refusal::Unavailable)? == Answer::Stale {
         return Ok(Found::Elsewhere);
     }
     let after = clock::monotonic().saturating_duration_since(asked);
     let how = Counted { status, asked: Some(options.cause), stopped: stopped_by.map(|by| (by, after)) };
     services.count_waiting_ended(record, how);
-    services.tell_coordinator(Left(id));
     Ok(receipt.map_or(Found::Ended, Found::Receipt))
 }

@@ -4,6 +4,7 @@
 //! while the process lives, so a jump of the wall clock moves none (I-15). Tests of an application may bring a wall
 //! clock of their own; monotonic time is nobody's to set.
 
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::task::Timestamp;
@@ -32,4 +33,10 @@ impl Clock for SystemClock {
 /// Reads monotonic time.
 pub(crate) fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// The same as a number that fits an atomic: microseconds since a moment of this process, and never 0.
+pub(crate) fn monotonic_micros() -> u64 {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(ORIGIN.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
 }

@@ -84,7 +84,7 @@ impl TaskContext {
     ///
     /// Returns when the event is accepted: it becomes durable, and visible, in order and without gaps, at the
     /// latest with the end of the task. A body that sends faster than the disk takes is slowed down here, and
-    /// waits here while the database takes no writes.
+    /// waits here while the database takes no writes; however long that is, it is not idle meanwhile.
     ///
     /// # Errors
     /// As [`EventError`] says; then nothing was sent.
@@ -97,6 +97,7 @@ impl TaskContext {
         if self.0.is_over() {
             return Err(EventError::Ended);
         }
+        let sending = self.0.sending();
         // The task's own window first: a flood waits there, and not in front of others' events.
         let window = Arc::clone(&self.0.extras().window);
         let place = window.acquire_owned().await.map_err(|_| EventError::Ended)?;
@@ -104,6 +105,7 @@ impl TaskContext {
         let room = Arc::clone(&services.event_room).acquire_many_owned(kib).await;
         let room = room.map_err(|_| EventError::Ended)?;
         self.0.request_placed().await;
+        drop(sending);
         if self.0.is_over() {
             return Err(EventError::Ended);
         }
@@ -251,7 +253,8 @@ impl TaskContext {
         }
     }
 
-    /// A sign of life without an event: the live status shows the last one.
+    /// A sign of life without an event: the live status shows the last one, and an idle timeout counts from it.
+    /// Events are signs of life too; checks, sleeping and waiting for a signal are none.
     pub fn heartbeat(&self) {
         self.0.stamp(self.0.services.clock.wall());
     }

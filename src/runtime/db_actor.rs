@@ -194,8 +194,10 @@ impl DbActor {
     }
 
     fn answer(&mut self, replies: Vec<Reply>, committed: Committed) {
-        self.services.hub.publish(&committed.events);
+        // First those who count (the coordinator frees an owner's place), then those who watch: who has seen an
+        // end finds the place free.
         self.services.deliver(replies.into_iter().zip(committed.answers.into_iter().map(Ok)));
+        self.services.hub.publish(&committed.events);
     }
 
     fn refuse(&self, replies: impl IntoIterator<Item = Reply>, error: &StoreError) {

@@ -1,6 +1,6 @@
 //! One queue for all timers of tasks, on a thread of its own.
 //!
-//! Each entry is an instant, a task and which of its two timers it is; who set one removes it with the same
+//! Each entry is an instant, a task and which of its timers it is; who set one removes it with the same
 //! three. Expired ones go to the coordinator in batches. A timer costs no CPU while it waits.
 //!
 //! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever.
@@ -18,6 +18,8 @@ pub(crate) enum Slot {
     Deadline,
     /// A rung of its ladder.
     Ladder,
+    /// The look at its signs of life.
+    Idle,
 }
 
 type Entry = (Instant, TaskId, Slot);

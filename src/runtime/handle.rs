@@ -15,6 +15,7 @@ use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
 use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
 use super::metrics::OpenStream;
 use super::services::Services;
+use super::time_limits::TimeLimits;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
@@ -68,7 +69,7 @@ impl Coordinator {
     }
 
     async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
-        let StartRequest { app, model, input, owner, timeout } = request;
+        let StartRequest { app, model, input, owner, timeout, idle_timeout } = request;
         let Some(found) = self.0.registry.model(&app, &model).cloned() else {
             return Err(StartError::UnknownModel { app, model });
         };
@@ -76,21 +77,24 @@ impl Coordinator {
             return Err(Refusal::ShuttingDown.into());
         }
         self.0.require_writes()?;
+        let limits = TimeLimits::new(self.0.times, Some(&found.settings));
+        let (timeout, idle_timeout) = limits.of_start(timeout, idle_timeout)?;
         let input = input.unwrap_or_default();
         let parsed = found.parse(&input);
         let runnable =
             parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
         let (reply, answer) = oneshot::channel();
-        let task = StartFields { input, owner, timeout };
+        let task = StartFields { input, owner, timeout, idle_timeout };
         self.0.command(Start { model: found, runnable, task, create_only, reply })?;
         self.0.answered(answer).await?
     }
 
-    /// Starts a task that was made with [`Coordinator::create`]; a timeout given here replaces the row's.
+    /// Starts a task that was made with [`Coordinator::create`]; a timeout given here replaces the row's. It counts for
+    /// its owner since it was made, so no limit for owners refuses it.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::CannotRun`] where its input does not fit its model,
-    /// [`CommandError::TooManyPending`], [`CommandError::Refused`].
+    /// [`CommandError::TimeoutTooLong`], [`CommandError::TooManyPending`], [`CommandError::Refused`].
     pub async fn start_task(
         &self,
         key: &TaskKey,
@@ -107,6 +111,7 @@ impl Coordinator {
             let parsed = parsed.and_then(|model| Ok((Arc::clone(&model), model.parse(&record.input)?)));
             let (model, runnable) =
                 parsed.map_err(|reason| CommandError::CannotRun { key: key.clone(), reason })?;
+            let timeout = TimeLimits::new(this.0.times, Some(&model.settings)).granted(timeout)?;
             this.0.require_writes()?;
             let (reply, answer) = oneshot::channel();
             let resume = Resume { record: Box::new(record), model, runnable, timeout, reply: Some(reply) };
@@ -193,15 +198,18 @@ impl Coordinator {
         Ok(LiveStatus { record, rung: live.map(|(rung, _)| rung), last_sign_of_life: live.map(|(_, at)| at) })
     }
 
-    /// Moves the deadline of an unfinished task, counted from its start; none removes it. One that is past
-    /// already fires at once. Gives back the row.
+    /// Moves the deadline of an unfinished task, counted from its start; none removes it, or moves it to the longest
+    /// timeout where there is one. One that is past already fires at once. Gives back the row.
     ///
     /// # Errors
-    /// [`CommandError::Ended`], [`CommandError::NotFound`], [`CommandError::Refused`].
+    /// [`CommandError::TimeoutTooLong`], [`CommandError::Ended`], [`CommandError::NotFound`],
+    /// [`CommandError::Refused`].
     pub async fn set_timeout(&self, key: &TaskKey, timeout: Option<Timeout>) -> Result<Record, CommandError> {
         let (this, key) = (self.clone(), key.clone());
         self.errand(async move {
             let record = this.task(&key).await?;
+            let model = this.0.registry.model(key.app.as_str(), key.model.as_str());
+            let timeout = TimeLimits::new(this.0.times, model.map(|model| &model.settings)).moved(timeout)?;
             deadline::set(&this.0, record, timeout).await?;
             this.task(&key).await
         })
@@ -209,11 +217,11 @@ impl Coordinator {
     }
 
     /// Hands a signal to an unfinished task; durable when this returns. It is kept, in order, until the body
-    /// takes it, also before the body waits for it.
+    /// takes it, also before the body waits for it; up to 1,000 wait for one task.
     ///
     /// # Errors
     /// [`CommandError::SignalName`], [`CommandError::Ended`], [`CommandError::NotFound`],
-    /// [`CommandError::Refused`].
+    /// [`CommandError::TooManySignals`], [`CommandError::Refused`].
     pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> {
         if !is_event_name(name) {
             return Err(CommandError::SignalName(name.to_owned()));
@@ -221,7 +229,11 @@ impl Coordinator {
         // Existence first: the id may belong to another model.
         self.owner(key).await?;
         let answer = self.send_signal(key.id, name.to_owned(), data).await?;
-        if answer == Answer::Stale { Err(self.ended(key).await) } else { Ok(()) }
+        match answer {
+            Answer::Stale => Err(self.ended(key).await),
+            Answer::Full(count) => Err(CommandError::TooManySignals(count)),
+            _ => Ok(()),
+        }
     }
 
     async fn send_signal(&self, id: TaskId, name: String, data: JsonText) -> Result<Answer, Refusal> {

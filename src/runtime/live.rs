@@ -3,8 +3,9 @@
 //! used.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,6 +18,7 @@ use crate::store::QueuedSignal;
 use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, TaskId, TaskKey, Timestamp};
 
 use super::TaskContext;
+use super::idle::{Seen, Sending, Signs};
 use super::messages::{BodyCleaning, BodyStopped};
 use super::registry::{Kind, Model, Runnable};
 use super::services::Services;
@@ -42,8 +44,7 @@ pub(crate) struct Live {
     runnable: Arc<dyn Runnable>,
     itself: Weak<Self>,
     control: Control,
-    /// When the body last gave a sign of life, in microseconds of wall time.
-    sign: AtomicI64,
+    signs: Signs,
     told: OnceLock<Box<TaskCancelled>>,
     /// The request that the body was told of is on its way to the row, or will never go there.
     is_request_placed: AtomicBool,
@@ -80,7 +81,7 @@ impl Live {
         runnable: Arc<dyn Runnable>,
         services: Arc<Services>,
     ) -> Arc<Self> {
-        let now = services.clock.wall().as_micros();
+        let now = services.clock.wall();
         Arc::new_cyclic(|itself| Self {
             id: who.id,
             epoch: who.epoch,
@@ -91,7 +92,7 @@ impl Live {
             runnable,
             itself: Weak::clone(itself),
             control: Control::new(),
-            sign: AtomicI64::new(now),
+            signs: Signs::new(now),
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
             lost: AtomicU8::new(0),
@@ -106,12 +107,22 @@ impl Live {
 
     /// The body gives a sign of life.
     pub(crate) fn stamp(&self, at: Timestamp) {
-        self.sign.store(at.as_micros(), Ordering::Relaxed);
+        self.signs.stamp(at);
     }
 
     /// When it last did.
     pub(crate) fn last_sign(&self) -> Timestamp {
-        Timestamp::from_micros(self.sign.load(Ordering::Relaxed))
+        self.signs.last()
+    }
+
+    /// The body waits to hand over an event: it is not idle meanwhile.
+    pub(crate) fn sending(&self) -> Sending<'_> {
+        self.signs.sending()
+    }
+
+    /// Whether the body is idle.
+    pub(crate) fn look_for_signs(&self, limit: Duration, now: u64) -> Seen {
+        self.signs.look(limit, now)
     }
 
     /// Gives the body to the pool.
@@ -120,12 +131,18 @@ impl Live {
         let runnable = Arc::clone(&self.runnable);
         match self.model.kind {
             Kind::Async => {
-                self.services.pool.spawn(body::run(Arc::clone(self), move || runnable.run(ctx)));
+                self.services.pool.spawn(body::run(Arc::clone(self), move || {
+                    ctx.heartbeat();
+                    runnable.run(ctx)
+                }));
             }
             Kind::Blocking => {
                 body::run_blocking(
                     Arc::clone(self),
-                    move || runnable.run_blocking(&ctx),
+                    move || {
+                        ctx.heartbeat();
+                        runnable.run_blocking(&ctx)
+                    },
                     &self.services.pool,
                 );
             }

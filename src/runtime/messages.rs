@@ -69,7 +69,10 @@ pub(crate) struct Start {
 pub(crate) struct StartFields {
     pub(crate) input: crate::task::JsonText,
     pub(crate) owner: Arc<str>,
+    /// As it holds: defaults and maxima are seen to.
     pub(crate) timeout: Option<Timeout>,
+    /// The same.
+    pub(crate) idle_timeout: Option<Timeout>,
 }
 
 /// A start of a task whose row exists.
@@ -93,21 +96,39 @@ pub(crate) enum Resumed {
     Stale,
 }
 
-/// A row that was to come to the queue: durable, or (with none) not made.
+/// What became of a row that was to come to the queue.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Waits(pub(crate) Option<TaskId>);
+pub(crate) struct Came(pub(crate) TaskId, pub(crate) Coming);
+
+/// How it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// It waits, and that is durable.
+    Waits,
+    /// It is there, and not in the queue by this.
+    StandsAside,
+    /// It was not made.
+    NotMade,
+}
 
 /// A waiting task cannot be begun now, or not any more.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct NotResumed {
-    pub(crate) id: TaskId,
-    /// Whether it goes on waiting.
-    pub(crate) again: bool,
+pub(crate) struct NotResumed(pub(crate) TaskId, pub(crate) Leaves);
+
+/// What a task that gives its place back is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leaves {
+    /// Over, or never made.
+    Ended,
+    /// In the queue.
+    Waits,
+    /// Pending, outside the queue.
+    StandsAside,
 }
 
-/// A waiting task was cancelled.
+/// A pending task was cancelled.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Left(pub(crate) TaskId);
@@ -218,11 +239,7 @@ pub(crate) struct BodyStopped(pub(crate) TaskId, pub(crate) Report);
 /// A task's actor is done.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Finished {
-    pub(crate) id: TaskId,
-    /// Its row could not be begun and waits again.
-    pub(crate) waits: bool,
-}
+pub(crate) struct Finished(pub(crate) TaskId, pub(crate) Leaves);
 
 /// A reserved block of ids has come, or could not be had.
 #[derive(Message)]

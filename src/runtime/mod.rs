@@ -10,6 +10,7 @@
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
+//! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
@@ -24,6 +25,7 @@ mod deadlines;
 mod file_limit;
 mod handle;
 mod hub;
+mod idle;
 mod input;
 mod intake;
 mod live;
@@ -35,10 +37,13 @@ mod queue;
 mod recovery;
 mod registry;
 mod roster;
+#[cfg(test)]
+mod roster_tests;
 mod services;
 mod shutdown;
 mod start;
 mod task_actor;
+mod time_limits;
 mod watch;
 
 pub use crate::body::Cleaned;

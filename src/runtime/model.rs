@@ -15,6 +15,7 @@ use crate::lifecycle::Limits;
 use crate::task::{TaskError, Timeout};
 
 use super::TaskContext;
+use super::time_limits::Bounds;
 
 /// How a model stops, how long it may run, and whether it runs again.
 ///
@@ -28,19 +29,21 @@ pub struct ModelSettings {
     pub(crate) grace: Duration,
     pub(crate) stop_limit: Duration,
     pub(crate) cleanup_limit: Duration,
-    pub(crate) timeout: Option<Timeout>,
+    pub(crate) times: Bounds,
+    pub(crate) idle_timeout: Option<Timeout>,
     pub(crate) attempts: u32,
 }
 
 impl ModelSettings {
-    /// No grace, 2 s to stop, 10 s to clean up, no timeout, never run again.
+    /// No grace, 2 s to stop, 10 s to clean up, no timeouts, never run again.
     #[must_use]
     pub const fn new() -> Self {
         Self {
             grace: Duration::ZERO,
             stop_limit: Duration::from_secs(2),
             cleanup_limit: Duration::from_secs(10),
-            timeout: None,
+            times: Bounds { default: None, max: None },
+            idle_timeout: None,
             attempts: 0,
         }
     }
@@ -70,7 +73,25 @@ impl ModelSettings {
     /// The timeout of a task that is started without one: total run time, over attempts and restarts.
     #[must_use]
     pub const fn timeout(mut self, timeout: Timeout) -> Self {
-        self.timeout = Some(timeout);
+        self.times.default = Some(timeout);
+        self
+    }
+
+    /// The longest timeout of a task of this model: a start that asks for more is refused, and one that asks for none
+    /// gets this one where neither the model nor the server has a default. Where the server has a maximum too, the
+    /// smaller one counts. A model whose default is above its own maximum cannot be registered.
+    #[must_use]
+    pub const fn max_timeout(mut self, timeout: Timeout) -> Self {
+        self.times.max = Some(timeout);
+        self
+    }
+
+    /// The idle timeout of a task that is started without one: how long its body may give no sign of life, which is
+    /// an event or [`TaskContext::heartbeat`], before the task is cancelled with the cause
+    /// [`idle`](crate::task::Cause::Idle). Each attempt counts by itself.
+    #[must_use]
+    pub const fn idle_timeout(mut self, timeout: Timeout) -> Self {
+        self.idle_timeout = Some(timeout);
         self
     }
 

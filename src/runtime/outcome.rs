@@ -26,14 +26,23 @@ pub struct StartRequest {
     pub input: Option<JsonText>,
     /// Who starts it: the task's owner.
     pub owner: Arc<str>,
-    /// Total run time; none takes the model's.
+    /// Total run time; none takes the model's default, or the server's, or the longest one there is.
     pub timeout: Option<Timeout>,
+    /// The longest time without a sign of life; none takes the model's default.
+    pub idle_timeout: Option<Timeout>,
 }
 
 impl StartRequest {
     /// A start without input and timeout: of `app/model`, for `owner`.
     pub fn new(app: impl Into<String>, model: impl Into<String>, owner: impl Into<Arc<str>>) -> Self {
-        Self { app: app.into(), model: model.into(), input: None, owner: owner.into(), timeout: None }
+        Self {
+            app: app.into(),
+            model: model.into(),
+            input: None,
+            owner: owner.into(),
+            timeout: None,
+            idle_timeout: None,
+        }
     }
 
     /// With this input.
@@ -47,6 +56,13 @@ impl StartRequest {
     #[must_use]
     pub fn timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// With this idle timeout.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Timeout) -> Self {
+        self.idle_timeout = Some(timeout);
         self
     }
 }
@@ -71,6 +87,25 @@ pub enum StartError {
         /// What is wrong, naming the field.
         reason: String,
     },
+    /// A longer timeout was asked for than the server or the model allows.
+    #[error("a timeout of {given} s is too long: at most {most} s are allowed for this model")]
+    TimeoutTooLong {
+        /// What was asked for.
+        given: Timeout,
+        /// The longest.
+        most: Timeout,
+    },
+    /// The same of an idle timeout: the task could not run so long at all.
+    #[error("an idle timeout of {given} s is too long: a task of this model runs {most} s at most")]
+    IdleTimeoutTooLong {
+        /// What was asked for.
+        given: Timeout,
+        /// The longest.
+        most: Timeout,
+    },
+    /// The owner has as many tasks that run or are pending as one owner may have.
+    #[error("this owner has {0} unfinished tasks, and may have no more: try again when some have ended")]
+    TooManyOfOwner(usize),
     /// Too many tasks wait for room already.
     #[error("{0} tasks wait already: try again when some have run")]
     TooManyPending(usize),
@@ -119,6 +154,17 @@ pub enum CommandError {
         /// What is wrong.
         reason: String,
     },
+    /// A longer timeout was asked for than the server or the model allows.
+    #[error("a timeout of {given} s is too long: at most {most} s are allowed for this model")]
+    TimeoutTooLong {
+        /// What was asked for.
+        given: Timeout,
+        /// The longest.
+        most: Timeout,
+    },
+    /// Too many signals wait for the task already.
+    #[error("{0} signals wait for this task already: try again when it has taken some")]
+    TooManySignals(usize),
     /// Too many tasks wait for room already.
     #[error("{0} tasks wait already: try again when some have run")]
     TooManyPending(usize),

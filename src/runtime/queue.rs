@@ -9,7 +9,7 @@ use crate::lifecycle::{Change, Input, Life, events_of, transition};
 use crate::store::{Answer, Write};
 use crate::task::{Failure, Record, Status, TaskId};
 
-use super::messages::{NotResumed, Resume};
+use super::messages::{Leaves, NotResumed, Resume};
 use super::metrics::Counted;
 use super::services::Services;
 
@@ -23,10 +23,10 @@ pub(crate) fn load(services: &Arc<Services>, id: TaskId) {
                 resume(&services, record).await;
             }
             // Cancelled meanwhile.
-            Ok(_) => services.tell_coordinator(NotResumed { id, again: false }),
+            Ok(_) => services.tell_coordinator(NotResumed(id, Leaves::Ended)),
             Err(error) => {
                 tracing::warn!(task = %id, %error, "a waiting task could not be read: it goes on waiting");
-                services.tell_coordinator(NotResumed { id, again: true });
+                services.tell_coordinator(NotResumed(id, Leaves::Waits));
             }
         }
     });
@@ -37,7 +37,7 @@ async fn resume(services: &Arc<Services>, record: Record) {
     let Some(model) = services.registry.model(record.key.app.as_str(), record.key.model.as_str()).cloned()
     else {
         tracing::warn!(task = %record.key, "a waiting task has a model that is not registered: it stays pending");
-        return services.tell_coordinator(NotResumed { id, again: false });
+        return services.tell_coordinator(NotResumed(id, Leaves::StandsAside));
     };
     match model.parse(&record.input) {
         Ok(runnable) => {
@@ -51,8 +51,9 @@ async fn resume(services: &Arc<Services>, record: Record) {
         }
         Err(reason) => {
             tracing::warn!(task = %record.key, reason, "a waiting task cannot run: its input does not fit");
-            let again = reject(services, &record, reason).await.is_err();
-            services.tell_coordinator(NotResumed { id, again });
+            let is_rejected = reject(services, &record, reason).await.is_ok();
+            let leaves = if is_rejected { Leaves::Ended } else { Leaves::Waits };
+            services.tell_coordinator(NotResumed(id, leaves));
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Runs at the start, with the store for itself. What becomes of a row is the life cycle's decision; here it is
 //! only carried out, in groups.
 
+use std::sync::Arc;
+
 use crate::lifecycle::{Change, Input, Life, events_of, transition};
 use crate::store::{Answer, Reader, Store, StoreError, Write};
 use crate::task::{Record, TaskId};
@@ -19,8 +21,8 @@ const PAGE: u32 = 512;
 pub(crate) struct Recovered {
     /// Tasks that were settled.
     pub(crate) settled: usize,
-    /// Tasks that wait for a place, oldest first.
-    pub(crate) waiting: Vec<TaskId>,
+    /// Tasks that wait for a place, oldest first, and their owners.
+    pub(crate) waiting: Vec<(TaskId, Arc<str>)>,
 }
 
 /// Settles every row that says `running`, and finds those that wait.
@@ -53,10 +55,21 @@ pub(crate) fn recover(
         let page = reader.queued(after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = last.key.id.get();
-        recovered.waiting.extend(page.iter().map(|record| record.key.id));
+        recovered.waiting.extend(page.into_iter().map(|record| (record.key.id, record.owner)));
     }
     metrics.found_pending(reader.pending()?);
     Ok(recovered)
+}
+
+/// Tasks that nobody has started yet, and their owners.
+pub(crate) fn created(reader: &mut dyn Reader) -> Result<Vec<(TaskId, Arc<str>)>, StoreError> {
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let page = reader.created(after, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(all) };
+        after = last.get();
+        all.extend(page);
+    }
 }
 
 /// Counts what became of one row; how long after a request its body died, nobody knows.

@@ -11,10 +11,11 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::body::{self, Cleaned};
-use crate::task::{JsonText, Name, TaskError};
+use crate::task::{JsonText, Name, TaskError, Timeout};
 
 use super::input::read;
 use super::metrics::ModelNumbers;
+use super::time_limits::Bounds;
 use super::{BlockingTask, ModelSettings, Task, TaskContext};
 
 /// The most bytes that a result may have as JSON.
@@ -39,6 +40,20 @@ pub enum RegistryError {
         app: &'static str,
         /// The model.
         model: &'static str,
+    },
+    /// Its settings contradict each other.
+    #[error(
+        "`{app}/{model}` has a timeout of {given} s by default and {most} s at most: the default must not be above the maximum"
+    )]
+    DefaultAboveMaximum {
+        /// The app.
+        app: &'static str,
+        /// The model.
+        model: &'static str,
+        /// The default: of the timeout or of the idle timeout.
+        given: Timeout,
+        /// The maximum.
+        most: Timeout,
     },
 }
 
@@ -73,7 +88,8 @@ impl Registry {
     /// Adds a task type.
     ///
     /// # Errors
-    /// [`RegistryError::Name`] for a malformed name, [`RegistryError::Twice`] for a taken one.
+    /// [`RegistryError::Name`] for a malformed name, [`RegistryError::Twice`] for a taken one,
+    /// [`RegistryError::DefaultAboveMaximum`] for a timeout by default that no start could ask for.
     pub fn task<T: Task>(self) -> Result<Self, RegistryError> {
         self.add(T::APP, T::MODEL, T::settings(), Kind::Async, |text| {
             Ok(Arc::new(AsyncTask::<T>(read(text)?)))
@@ -107,6 +123,10 @@ impl Registry {
     ) -> Result<Self, RegistryError> {
         let names = Name::new(app).and_then(|a| Ok((a, Name::new(model)?)));
         let (app_name, model_name) = names.map_err(|_| RegistryError::Name { app, model })?;
+        let idle = Bounds { default: settings.idle_timeout, ..settings.times };
+        if let Some((given, most)) = settings.times.contradiction().or(idle.contradiction()) {
+            return Err(RegistryError::DefaultAboveMaximum { app, model, given, most });
+        }
         let entry = Arc::new(Model {
             app: app_name,
             name: model_name,

@@ -1,81 +1,135 @@
-//! The roster: who runs here, who waits, and who may come in. Pure.
+//! The roster: who runs here, who waits, whose tasks they are, and who may come in. Pure.
 //!
-//! The coordinator asks it and carries out what it says. Invariants: at most `max_running` tasks hold a place,
-//! from their admission to their end; at most `max_pending` wait; the oldest waiting task comes first; nobody
-//! comes in while the runtime drains.
+//! The coordinator asks it and carries out what it says. Invariants: at most `running` tasks hold a place, from
+//! their admission to their end; at most `pending` wait; the oldest waiting task comes first; one owner has at most
+//! `per_owner` rows that run or are pending, from the admission until the end is durable; nobody comes in while the
+//! runtime drains.
+//!
+//! A task is counted for its owner once, by its id, and given back once: whoever tells of an end may tell it twice.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::task::TaskId;
+
+/// How many may come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// Tasks that run at once.
+    pub(crate) running: usize,
+    /// Tasks that may wait for a place.
+    pub(crate) pending: usize,
+    /// Tasks of one owner that run or are pending; none is no limit, and owners are not counted at all.
+    pub(crate) per_owner: Option<usize>,
+}
 
 /// What to do with a task that is to be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// There is a place, and it is taken: write the row as running.
+    /// There is a place: write the row as running.
     Run,
     /// Write the row as pending, then [`Roster::wait`].
     Wait,
+}
+
+/// Why a task may not come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denial {
     /// So many wait already.
     TooManyPending(usize),
+    /// Its owner has so many already.
+    TooManyOfOwner(usize),
     /// The runtime goes down.
     Draining,
 }
 
-/// Places and the queue for them.
+/// Places, the queue for them, and the owners' counts.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    max_running: usize,
-    max_pending: usize,
+    bounds: Bounds,
     running: HashSet<TaskId>,
     /// Durable and waiting, oldest first.
     waiting: BTreeSet<TaskId>,
     /// Rows on their way to `waiting`.
     coming: usize,
-    /// Places taken by tasks that have no id yet.
-    reserved: usize,
+    owners: Owners,
     draining: bool,
 }
 
 impl Roster {
-    pub(crate) fn new(max_running: usize, max_pending: usize) -> Self {
+    pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
-            max_running,
-            max_pending,
+            bounds,
             running: HashSet::new(),
             waiting: BTreeSet::new(),
             coming: 0,
-            reserved: 0,
+            owners: Owners::default(),
             draining: false,
         }
     }
 
-    /// A task is to be started: takes a place, or a place in the queue.
-    pub(crate) fn admit(&mut self) -> Admission {
-        let pending = self.waiting.len() + self.coming;
+    /// Whether a new task of that owner may be started. Nothing is taken yet: [`Roster::count`] it, then
+    /// [`Roster::seat`] it or let it [`Roster::come`].
+    pub(crate) fn may_start(&self, owner: &str) -> Result<Admission, Denial> {
+        self.may_create(owner)?;
+        self.may_resume()
+    }
+
+    /// Whether that owner may have one more row that nobody has started.
+    pub(crate) fn may_create(&self, owner: &str) -> Result<(), Denial> {
         if self.draining {
-            Admission::Draining
-        } else if pending == 0 && self.running.len() + self.reserved < self.max_running {
-            self.reserved += 1;
-            Admission::Run
-        } else if pending < self.max_pending {
-            self.coming += 1;
-            Admission::Wait
-        } else {
-            Admission::TooManyPending(pending)
+            return Err(Denial::Draining);
+        }
+        let count = self.owners.count_of(owner);
+        match self.bounds.per_owner {
+            Some(most) if count >= most => Err(Denial::TooManyOfOwner(count)),
+            _ => Ok(()),
         }
     }
 
-    /// The task that took a place has this id.
+    /// Whether a row that exists, and is counted for its owner, may be started.
+    pub(crate) fn may_resume(&self) -> Result<Admission, Denial> {
+        let pending = self.waiting.len() + self.coming;
+        if self.draining {
+            Err(Denial::Draining)
+        } else if pending == 0 && self.running.len() < self.bounds.running {
+            Ok(Admission::Run)
+        } else if pending < self.bounds.pending {
+            Ok(Admission::Wait)
+        } else {
+            Err(Denial::TooManyPending(pending))
+        }
+    }
+
+    /// The task counts for its owner from now on. Not bounded: of an earlier process the rows exist already.
+    pub(crate) fn count(&mut self, id: TaskId, owner: &Arc<str>) {
+        if self.bounds.per_owner.is_some() {
+            self.owners.take(id, owner);
+        }
+    }
+
+    /// The task takes a place.
     pub(crate) fn seat(&mut self, id: TaskId) {
-        self.reserved = self.reserved.saturating_sub(1);
         self.running.insert(id);
     }
 
-    /// The row of a task that came to the queue is durable (or, with none, was not made).
-    pub(crate) fn wait(&mut self, id: Option<TaskId>) {
+    /// A row is on its way to the queue: [`Roster::wait`] or [`Roster::turn_back`] follows.
+    pub(crate) fn come(&mut self) {
+        self.coming += 1;
+    }
+
+    /// The row of a task that came to the queue is durable.
+    pub(crate) fn wait(&mut self, id: TaskId) {
         self.coming = self.coming.saturating_sub(1);
-        if let Some(id) = id {
-            self.waiting.insert(id);
+        self.waiting.insert(id);
+    }
+
+    /// A task that came to the queue does not wait there. Whether its row `exists` all the same: then it goes on
+    /// counting for its owner.
+    pub(crate) fn turn_back(&mut self, id: TaskId, exists: bool) {
+        self.coming = self.coming.saturating_sub(1);
+        if !exists {
+            self.owners.release(id);
         }
     }
 
@@ -86,19 +140,31 @@ impl Roster {
         self.waiting.insert(id);
     }
 
-    /// A waiting task was cancelled.
-    pub(crate) fn leave(&mut self, id: TaskId) {
-        self.waiting.remove(&id);
+    /// A task gives its place back and stays pending, outside the queue.
+    pub(crate) fn stand_aside(&mut self, id: TaskId) {
+        self.running.remove(&id);
     }
 
-    /// A task that held a place is over.
+    /// A pending task was cancelled.
+    pub(crate) fn leave(&mut self, id: TaskId) {
+        self.waiting.remove(&id);
+        self.owners.release(id);
+    }
+
+    /// The end of a task is durable: it does not count for its owner any more. Its place is still taken.
+    pub(crate) fn over(&mut self, id: TaskId) {
+        self.owners.release(id);
+    }
+
+    /// A task that held a place is over, or its row was not made.
     pub(crate) fn ended(&mut self, id: TaskId) {
         self.running.remove(&id);
+        self.owners.release(id);
     }
 
     /// The oldest waiting task, if there is a place for it: it is seated.
     pub(crate) fn next(&mut self) -> Option<TaskId> {
-        if self.draining || self.running.len() + self.reserved >= self.max_running {
+        if self.draining || self.running.len() >= self.bounds.running {
             return None;
         }
         let id = self.waiting.pop_first()?;
@@ -117,80 +183,33 @@ impl Roster {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How many rows of each owner run or are pending.
+#[derive(Debug, Default)]
+struct Owners {
+    counts: HashMap<Arc<str>, usize>,
+    /// Whose each of them is. The names are those of `counts`, so that a long queue of one owner keeps one.
+    of: HashMap<TaskId, Arc<str>>,
+}
 
-    fn id(number: i64) -> TaskId {
-        TaskId::new(number).unwrap()
+impl Owners {
+    fn count_of(&self, owner: &str) -> usize {
+        self.counts.get(owner).copied().unwrap_or(0)
     }
 
-    #[test]
-    fn a_task_waits_where_there_is_no_place_and_the_oldest_comes_first() {
-        let mut roster = Roster::new(1, 2);
-        assert_eq!(roster.admit(), Admission::Run);
-        roster.seat(id(1));
-        assert_eq!(roster.admit(), Admission::Wait);
-        assert_eq!(roster.admit(), Admission::Wait);
-        assert_eq!(roster.admit(), Admission::TooManyPending(2));
-        roster.wait(Some(id(3)));
-        roster.wait(Some(id(2)));
-        assert_eq!(roster.next(), None);
-        roster.ended(id(1));
-        assert_eq!(roster.next(), Some(id(2)));
-        assert_eq!(roster.next(), None);
-        roster.ended(id(2));
-        assert_eq!(roster.next(), Some(id(3)));
+    fn take(&mut self, id: TaskId, owner: &Arc<str>) {
+        let name =
+            self.counts.get_key_value(owner).map_or_else(|| Arc::clone(owner), |(name, _)| Arc::clone(name));
+        if self.of.insert(id, Arc::clone(&name)).is_none() {
+            *self.counts.entry(name).or_insert(0) += 1;
+        }
     }
 
-    #[test]
-    fn a_newcomer_does_not_pass_those_who_wait() {
-        let mut roster = Roster::new(1, 5);
-        assert_eq!(roster.admit(), Admission::Run);
-        roster.seat(id(1));
-        assert_eq!(roster.admit(), Admission::Wait);
-        roster.wait(Some(id(2)));
-        roster.ended(id(1));
-        assert_eq!(roster.admit(), Admission::Wait, "task 2 is first");
-    }
-
-    #[test]
-    fn a_place_is_held_from_the_admission_on() {
-        let mut roster = Roster::new(2, 0);
-        assert_eq!(roster.admit(), Admission::Run);
-        assert_eq!(roster.admit(), Admission::Run);
-        assert_eq!(roster.admit(), Admission::TooManyPending(0));
-        roster.seat(id(1));
-        assert_eq!(roster.admit(), Admission::TooManyPending(0));
-        roster.ended(id(1));
-        assert_eq!(roster.admit(), Admission::Run);
-    }
-
-    #[test]
-    fn a_row_that_was_not_made_frees_its_place_in_the_queue() {
-        let mut roster = Roster::new(0, 1);
-        assert_eq!(roster.admit(), Admission::Wait);
-        assert_eq!(roster.admit(), Admission::TooManyPending(1));
-        roster.wait(None);
-        assert_eq!(roster.admit(), Admission::Wait);
-    }
-
-    #[test]
-    fn nobody_comes_in_while_draining() {
-        let mut roster = Roster::new(1, 1);
-        roster.wait_again(id(5));
-        roster.drain();
-        assert_eq!(roster.admit(), Admission::Draining);
-        assert_eq!(roster.next(), None);
-        assert!(roster.knows(id(5)));
-    }
-
-    #[test]
-    fn a_cancelled_one_leaves_the_queue() {
-        let mut roster = Roster::new(1, 1);
-        roster.wait_again(id(5));
-        roster.leave(id(5));
-        assert_eq!(roster.next(), None);
-        assert!(!roster.knows(id(5)));
+    fn release(&mut self, id: TaskId) {
+        let Some(owner) = self.of.remove(&id) else { return };
+        let Some(count) = self.counts.get_mut(&owner) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&owner);
+        }
     }
 }

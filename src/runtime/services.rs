@@ -21,6 +21,7 @@ use super::live::Live;
 use super::messages::{Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
+use super::time_limits::Bounds;
 use super::{Clock, Readiness, Refusal, RuntimeSettings};
 
 /// The mailboxes of the two central actors hold this many messages. What fills them is bounded where it is made:
@@ -145,6 +146,8 @@ pub(crate) struct Services {
     pub(crate) node: Arc<str>,
     pub(crate) registry: Registry,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The default and the longest timeout of all models.
+    pub(crate) times: Bounds,
     pub(crate) pool: Pool,
     pub(crate) deadlines: Deadlines,
     pub(crate) hub: Arc<Hub>,
@@ -179,6 +182,7 @@ impl Services {
             node,
             registry,
             clock: Arc::clone(&settings.clock),
+            times: settings.times(),
             pool,
             deadlines: Deadlines::default(),
             hub: Arc::default(),

@@ -15,10 +15,11 @@ use super::coordinator::{CoordinatorActor, ID_BLOCK};
 use super::db_actor::DbActor;
 use super::messages::Expired;
 use super::metrics::{HostRecorder, Metrics};
-use super::recovery::{Recovered, recover};
-use super::roster::Roster;
+use super::recovery::{Recovered, created, recover};
+use super::roster::{Bounds, Roster};
 use super::services::{OnFailure, Services};
-use super::{Clock, Coordinator, Registry, SystemClock};
+use super::{Clock, Coordinator, Registry, SystemClock, time_limits};
+use crate::task::{TaskId, Timeout};
 
 /// How often the two central actors are looked after.
 const LOOK: Duration = Duration::from_millis(250);
@@ -35,6 +36,16 @@ pub struct RuntimeSettings {
     pub max_running: usize,
     /// How many tasks may wait for room; past it a start is refused. 100,000 by default.
     pub max_pending: usize,
+    /// How many tasks of one owner run or are pending, those that were only created too; past it a start or a create is
+    /// refused. None, the default, is no limit: an application whose tasks all belong to one account has none to share
+    /// out. The count is exact, and taken from the database at the start.
+    pub max_running_per_owner: Option<usize>,
+    /// The timeout of a task for which neither its start nor its model says one; none by default. Cut to the model's
+    /// maximum.
+    pub default_timeout: Option<Timeout>,
+    /// The longest timeout that a task may have; none by default. With one no task is without a timeout. Tasks that
+    /// were started before it was set keep theirs.
+    pub max_timeout: Option<Timeout>,
     /// Threads that poll async bodies; 0, the default, is one for each core. As many bodies that never await
     /// hold up all others.
     pub body_threads: usize,
@@ -64,6 +75,9 @@ impl Default for RuntimeSettings {
         Self {
             max_running: 100_000,
             max_pending: 100_000,
+            max_running_per_owner: None,
+            default_timeout: None,
+            max_timeout: None,
             body_threads: 0,
             max_blocking: 512,
             keep_events: 10_000,
@@ -81,11 +95,20 @@ impl fmt::Debug for RuntimeSettings {
         f.debug_struct("RuntimeSettings")
             .field("max_running", &self.max_running)
             .field("max_pending", &self.max_pending)
+            .field("max_running_per_owner", &self.max_running_per_owner)
+            .field("default_timeout", &self.default_timeout)
+            .field("max_timeout", &self.max_timeout)
             .field("body_threads", &self.body_threads)
             .field("max_blocking", &self.max_blocking)
             .field("keep_events", &self.keep_events)
             .field("synchronous_normal", &self.synchronous_normal)
             .finish_non_exhaustive()
+    }
+}
+
+impl RuntimeSettings {
+    pub(crate) fn times(&self) -> time_limits::Bounds {
+        time_limits::Bounds { default: self.default_timeout, max: self.max_timeout }
     }
 }
 
@@ -107,6 +130,16 @@ pub enum RuntimeError {
     /// The system gives no thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+    /// Two settings contradict each other.
+    #[error(
+        "the default timeout is {default} s and the longest {max} s: the default must not be above the maximum"
+    )]
+    DefaultAboveMaximum {
+        /// The default.
+        default: Timeout,
+        /// The maximum.
+        max: Timeout,
+    },
     /// There is no actix `System` here.
     #[error("quell runs inside an actix System: start it in #[actix_web::main] or System::new().block_on(…)")]
     NoSystem,
@@ -144,6 +177,9 @@ impl Runtime {
         if actix::System::try_current().is_none() {
             return Err(RuntimeError::NoSystem);
         }
+        if let Some((default, max)) = settings.times().contradiction() {
+            return Err(RuntimeError::DefaultAboveMaximum { default, max });
+        }
         let url = database_url.to_owned();
         let options = SqliteOptions {
             synchronous: if settings.synchronous_normal { Synchronous::Normal } else { Synchronous::Full },
@@ -151,8 +187,15 @@ impl Runtime {
         };
         let (clock, faults) = (Arc::clone(&settings.clock), settings.faults.clone());
         let metrics = Metrics::new(&registry, settings.recorder.as_ref());
-        let opened =
-            actix_rt::task::spawn_blocking(move || open(&url, options, registry, metrics, &*clock, faults));
+        let with_created = settings.max_running_per_owner.is_some();
+        let open = move || {
+            let mut opened = open(&url, options, registry, metrics, &*clock, faults)?;
+            if with_created {
+                opened.created = created(&mut opened.database.reader()?)?;
+            }
+            Ok::<_, RuntimeError>(opened)
+        };
+        let opened = actix_rt::task::spawn_blocking(open);
         let opened = opened.await.map_err(|_| RuntimeError::NoSystem)??;
         connect(opened, &settings).await
     }
@@ -165,6 +208,8 @@ struct Opened {
     registry: Registry,
     metrics: Metrics,
     recovered: Recovered,
+    /// Tasks that nobody has started yet, and their owners.
+    created: Vec<(TaskId, Arc<str>)>,
     first_id: i64,
 }
 
@@ -186,11 +231,11 @@ fn open(
         Some(Answer::Ids(first)) => *first,
         _ => return Err(StoreError::Refused("ids were not reserved".to_owned()).into()),
     };
-    Ok(Opened { database, store, registry, metrics, recovered, first_id })
+    Ok(Opened { database, store, registry, metrics, recovered, created: Vec::new(), first_id })
 }
 
 async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinator, RuntimeError> {
-    let Opened { database, store, registry, metrics, recovered, first_id } = opened;
+    let Opened { database, store, registry, metrics, recovered, created, first_id } = opened;
     let defaults = PoolSettings::default();
     let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
     let pool = Pool::new(PoolSettings { threads, blocking_limit: settings.max_blocking.max(1) })?;
@@ -198,9 +243,8 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     let readers = Readers::start([database.reader()?, database.reader()?])?;
     let services = Arc::new(Services::new(node, registry, pool, readers, Arc::new(metrics), settings));
 
-    let mut roster = Roster::new(settings.max_running, settings.max_pending);
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());
-    recovered.waiting.into_iter().for_each(|id| roster.wait_again(id));
+    let roster = roster(settings, &recovered, &created);
 
     let (db_services, coordinator_services) = (Arc::clone(&services), Arc::clone(&services));
     let db = DbActor::start_in_arbiter(&Arbiter::new().handle(), move |_| DbActor::new(store, db_services));
@@ -220,6 +264,23 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     services.health.set_ready();
     tracing::info!(node = %services.node, settled, waiting, "the runtime is ready");
     Ok(Coordinator::new(services))
+}
+
+/// The roster as an earlier process left it.
+fn roster(settings: &RuntimeSettings, recovered: &Recovered, created: &[(TaskId, Arc<str>)]) -> Roster {
+    let mut roster = Roster::new(Bounds {
+        running: settings.max_running,
+        pending: settings.max_pending,
+        per_owner: settings.max_running_per_owner,
+    });
+    for (id, owner) in &recovered.waiting {
+        roster.count(*id, owner);
+        roster.wait_again(*id);
+    }
+    for (id, owner) in created {
+        roster.count(*id, owner);
+    }
+    roster
 }
 
 /// Ends the process where a central actor panicked: nobody would notice otherwise, and every task would hang.

@@ -182,6 +182,9 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
     RuntimeSettings {
         max_running: settings.max_running,
         max_pending: settings.max_pending,
+        max_running_per_owner: Some(settings.max_running_per_owner),
+        default_timeout: settings.default_timeout,
+        max_timeout: settings.max_timeout,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

@@ -19,4 +19,4 @@ pub use faults::{Fault, Faults};
 pub use reader::{EventPage, Reader};
 pub use readers::Readers;
 pub use sqlite::{SqliteDatabase, SqliteOptions, SqliteReader, SqliteWriter, Synchronous, parse_url};
-pub use write::{Answer, Committed, NewTask, QueuedSignal, Store, Write};
+pub use write::{Answer, Committed, MAX_SIGNALS, NewTask, QueuedSignal, Store, Write};

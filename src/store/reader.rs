@@ -53,4 +53,11 @@ pub trait Reader: Send {
     /// # Errors
     /// As [`Reader::task`].
     fn pending(&mut self) -> Result<u64, StoreError>;
+
+    /// Up to `limit` rows that are `pending` and that nobody has started, with ids above `after`, lowest first: which
+    /// they are, and whose.
+    ///
+    /// # Errors
+    /// As [`Reader::task`].
+    fn created(&mut self, after: i64, limit: u32) -> Result<Vec<(TaskId, Arc<str>)>, StoreError>;
 }

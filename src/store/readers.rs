@@ -124,6 +124,10 @@ mod tests {
             Ok(0)
         }
 
+        fn created(&mut self, _: i64, _: u32) -> Result<Vec<(TaskId, Arc<str>)>, StoreError> {
+            Ok(Vec::new())
+        }
+
         fn queued(&mut self, _: i64, _: u32) -> Result<Vec<Record>, StoreError> {
             Ok(Vec::new())
         }

@@ -10,6 +10,9 @@ use crate::task::{Event, JsonText, NewEvent, TaskId, TaskKey, Timeout, Timestamp
 
 use super::StoreError;
 
+/// How many signals may wait for one task.
+pub const MAX_SIGNALS: usize = 1_000;
+
 /// A row that is to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTask {
@@ -124,7 +127,8 @@ pub enum Write {
         /// When.
         at: Timestamp,
     },
-    /// Expects a row that is not terminal: appends a signal for it. Answers [`Answer::Signalled`].
+    /// Expects a row that is not terminal: appends a signal for it. Answers [`Answer::Signalled`], or
+    /// [`Answer::Full`] where [`MAX_SIGNALS`] wait.
     Signal {
         /// Which.
         id: TaskId,
@@ -197,6 +201,8 @@ pub enum Answer {
     Begun(Vec<QueuedSignal>),
     /// Done; the signal has this number.
     Signalled(i64),
+    /// So many signals wait already. Nothing changed.
+    Full(usize),
 }
 
 /// What became durable with one group.

@@ -63,7 +63,7 @@ words! {
         Itself = "self",
         /// The task's total run time ran out.
         Timeout = "timeout",
-        /// The task gave no sign of life for too long. No task of this version has an idle timeout.
+        /// The task gave no sign of life for too long.
         Idle = "idle",
         /// The task that started this one ended. Tasks of this version start no others.
         Parent = "parent",

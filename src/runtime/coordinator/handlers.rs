@@ -3,13 +3,14 @@
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 
 use crate::lifecycle::Ask;
+use crate::store::Answer;
 use crate::task::{Cause, TaskId};
 
 use super::super::Refusal;
 use super::super::messages::{
-    BodyCleaning, BodyStopped, Cancel, CancelAnswer, CommittedBatch, Deliver, Drain, Durable, Expired,
-    Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start, Started,
-    Status, StopForShutdown, TimeoutAnswer, TimeoutRead, TimerOver, Waits,
+    BodyCleaning, BodyStopped, Came, Cancel, CancelAnswer, Coming, CommittedBatch, Deliver, Drain, Durable,
+    Expired, Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start,
+    Started, Status, StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
 };
 use super::super::services::MAILBOX;
 use super::super::task_actor::TaskActor;
@@ -57,11 +58,15 @@ impl Handler<Resume> for CoordinatorActor {
     }
 }
 
-impl Handler<Waits> for CoordinatorActor {
+impl Handler<Came> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, Waits(id): Waits, _: &mut Self::Context) {
-        self.roster.wait(id);
+    fn handle(&mut self, Came(id, coming): Came, _: &mut Self::Context) {
+        match coming {
+            Coming::Waits => self.roster.wait(id),
+            Coming::StandsAside => self.roster.turn_back(id, true),
+            Coming::NotMade => self.roster.turn_back(id, false),
+        }
         self.fill();
     }
 }
@@ -69,15 +74,9 @@ impl Handler<Waits> for CoordinatorActor {
 impl Handler<NotResumed> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, NotResumed { id, again }: NotResumed, _: &mut Self::Context) {
+    fn handle(&mut self, NotResumed(id, leaves): NotResumed, _: &mut Self::Context) {
         self.loading = self.loading.saturating_sub(1);
-        if again {
-            // Not at once: the next tick, or the database's recovery, tries again.
-            self.roster.wait_again(id);
-        } else {
-            self.roster.ended(id);
-            self.fill();
-        }
+        self.take_place_back(id, leaves);
     }
 }
 
@@ -171,6 +170,10 @@ impl Handler<CommittedBatch> for CoordinatorActor {
 
     fn handle(&mut self, CommittedBatch(batch): CommittedBatch, ctx: &mut Self::Context) {
         for (id, tag, answer) in batch {
+            if tag == Tag::End && matches!(answer, Ok(Answer::Applied)) {
+                // Here already, and not when the actor is done: whoever has seen the end finds the place free.
+                self.roster.over(id);
+            }
             self.insist(id, Durable(tag, answer), ctx);
         }
     }
@@ -212,14 +215,9 @@ impl Handler<BodyStopped> for CoordinatorActor {
 impl Handler<Finished> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, Finished { id, waits }: Finished, _: &mut Self::Context) {
+    fn handle(&mut self, Finished(id, leaves): Finished, _: &mut Self::Context) {
         self.tasks.remove(&id);
-        if waits {
-            self.roster.wait_again(id);
-        } else {
-            self.roster.ended(id);
-            self.fill();
-        }
+        self.take_place_back(id, leaves);
         self.end_drain_if_empty();
     }
 }

@@ -16,9 +16,11 @@ use crate::store::{Answer, NewTask, Write};
 use crate::task::{TaskId, TaskKey};
 
 use super::live::{Identity, Live};
-use super::messages::{IdsReserved, Reply, Resume, Resumed, Start, Waits, new_record};
+use super::messages::{
+    Came, Coming, IdsReserved, Leaves, Left, Reply, Resume, Resumed, Start, StartFields, new_record,
+};
 use super::registry::{Model, Runnable};
-use super::roster::{Admission, Roster};
+use super::roster::{Admission, Denial, Roster};
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
 use super::{CommandError, Refusal, StartError, queue};
@@ -127,29 +129,36 @@ impl CoordinatorActor {
     }
 
     fn admit(&mut self, start: Start) {
-        let admission = if start.create_only { None } else { Some(self.roster.admit()) };
-        match admission {
-            Some(Admission::TooManyPending(count)) => {
-                return refuse(start, StartError::TooManyPending(count));
-            }
-            Some(Admission::Draining) => return refuse(start, Refusal::ShuttingDown.into()),
-            Some(Admission::Run | Admission::Wait) | None => {}
-        }
+        let owner = &start.task.owner;
+        let admission = if start.create_only {
+            self.roster.may_create(owner).map(|()| None)
+        } else {
+            self.roster.may_start(owner).map(Some)
+        };
+        let admission = match admission {
+            Ok(admission) => admission,
+            Err(denial) => return refuse(start, denial.into()),
+        };
         let Some(id) = self.next_id() else {
             // `start` has seen to it that there is one.
             return refuse(start, Refusal::Busy.into());
         };
         let Start { model, runnable, task, reply, .. } = start;
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
-        let timeout = task.timeout.or(model.settings.timeout);
-        let (owner, input, at) = (task.owner, task.input, self.services.clock.wall());
-        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout: None, at });
+        let StartFields { input, owner, timeout, idle_timeout } = task;
+        let at = self.services.clock.wall();
+        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout, at });
+        self.roster.count(id, &task.owner);
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
             self.run(who, model, runnable, Origin::New { task, reply });
         } else {
-            self.create(task, model, admission == Some(Admission::Wait), reply);
+            let queued = admission == Some(Admission::Wait);
+            if queued {
+                self.roster.come();
+            }
+            self.create(task, model, queued, reply);
         }
     }
 
@@ -165,14 +174,18 @@ impl CoordinatorActor {
         let services = Arc::clone(&self.services);
         let write = Write::Create { task, queued };
         let done = move |answer: Result<Answer, _>| {
-            if answer.is_ok() {
+            let (id, is_made) = (record.key.id, answer.is_ok());
+            if is_made {
                 services.metrics.created();
             }
-            if queued {
-                if answer.is_ok() {
-                    services.metrics.started(model.numbers());
-                }
-                services.tell_coordinator(Waits(answer.is_ok().then_some(record.key.id)));
+            if is_made && queued {
+                services.metrics.started(model.numbers());
+            }
+            match (is_made, queued) {
+                (true, true) => services.tell_coordinator(Came(id, Coming::Waits)),
+                (false, true) => services.tell_coordinator(Came(id, Coming::NotMade)),
+                (false, false) => services.tell_coordinator(Left(id)),
+                (true, false) => {}
             }
             let _ = reply.send(answer.map(|_| record).map_err(|error| Refusal::Unavailable(error).into()));
         };
@@ -191,8 +204,7 @@ impl CoordinatorActor {
         let Some(reply) = reply else {
             self.loading = self.loading.saturating_sub(1);
             if self.services.health.is_draining() {
-                self.roster.ended(id);
-                return self.fill();
+                return self.roster.stand_aside(id);
             }
             self.run_pending(record, model, runnable, timeout, None);
             return self.fill();
@@ -201,17 +213,17 @@ impl CoordinatorActor {
             let _ = reply.send(Ok(Resumed::Stale));
             return;
         }
-        match self.roster.admit() {
-            Admission::Run => {
+        match self.roster.may_resume() {
+            Ok(Admission::Run) => {
                 self.roster.seat(id);
                 self.run_pending(record, model, runnable, timeout, Some(reply));
             }
-            Admission::Wait => self.queue(id, model, timeout, reply),
-            Admission::Draining => {
-                let _ = reply.send(Err(Refusal::ShuttingDown.into()));
+            Ok(Admission::Wait) => {
+                self.roster.come();
+                self.queue(id, model, timeout, reply);
             }
-            Admission::TooManyPending(count) => {
-                let _ = reply.send(Err(CommandError::TooManyPending(count)));
+            Err(denial) => {
+                let _ = reply.send(Err(denial.into()));
             }
         }
     }
@@ -242,10 +254,12 @@ impl CoordinatorActor {
     ) {
         let services = Arc::clone(&self.services);
         let done = move |answer: Result<Answer, _>| {
-            if matches!(answer, Ok(Answer::Applied)) {
+            let is_queued = matches!(answer, Ok(Answer::Applied));
+            if is_queued {
                 services.metrics.started(model.numbers());
             }
-            services.tell_coordinator(Waits(matches!(answer, Ok(Answer::Applied)).then_some(id)));
+            let coming = if is_queued { Coming::Waits } else { Coming::StandsAside };
+            services.tell_coordinator(Came(id, coming));
             let _ = reply.send(match answer {
                 Ok(Answer::Stale) => Ok(Resumed::Stale),
                 Ok(_) => Ok(Resumed::Started),
@@ -267,11 +281,41 @@ impl CoordinatorActor {
         }
     }
 
+    fn take_place_back(&mut self, id: TaskId, leaves: Leaves) {
+        match leaves {
+            // Not begun at once: the next tick, or the database's recovery, tries again.
+            Leaves::Waits => return self.roster.wait_again(id),
+            Leaves::StandsAside => self.roster.stand_aside(id),
+            Leaves::Ended => self.roster.ended(id),
+        }
+        self.fill();
+    }
+
     fn end_drain_if_empty(&mut self) {
         if self.tasks.is_empty()
             && let Some(reply) = self.drain.take()
         {
             let _ = reply.send(());
+        }
+    }
+}
+
+impl From<Denial> for StartError {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::TooManyPending(count) => Self::TooManyPending(count),
+            Denial::TooManyOfOwner(count) => Self::TooManyOfOwner(count),
+            Denial::Draining => Refusal::ShuttingDown.into(),
+        }
+    }
+}
+
+impl From<Denial> for CommandError {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            // A row that exists is counted already: no owner's limit is asked.
+            Denial::TooManyPending(count) | Denial::TooManyOfOwner(count) => Self::TooManyPending(count),
+            Denial::Draining => Refusal::ShuttingDown.into(),
         }
     }
 }

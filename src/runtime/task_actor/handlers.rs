@@ -149,6 +149,7 @@ impl Handler<TimerOver> for TaskActor {
                 let probe = (timer == Timer::Stop).then(|| self.live.abandon());
                 self.step(LadderInput::Over(timer, probe));
             }
+            Slot::Idle => self.look_for_signs(at),
             // Moved meanwhile.
             Slot::Deadline => {}
         }

@@ -10,6 +10,7 @@
 
 mod count;
 mod handlers;
+mod idle;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,10 +23,13 @@ use crate::task::{Record, Timeout, Timestamp};
 
 use super::deadlines::Slot;
 use super::live::Live;
-use super::messages::{CancelAnswer, Finished, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record};
+use super::messages::{
+    CancelAnswer, Finished, Leaves, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record,
+};
 use super::metrics::Counted;
 use super::services::Services;
 use super::{CommandError, Receipt, Refusal, StartError, clock};
+use idle::Idle;
 
 /// Where a task came from, and who waits for its start.
 pub(crate) enum Origin {
@@ -57,6 +61,7 @@ pub(crate) struct TaskActor {
     ran_before: Duration,
     timeout: Option<Timeout>,
     deadline: Option<Instant>,
+    idle: Option<Box<Idle>>,
     rung_timer: Option<(Timer, Instant)>,
     origin: Option<Origin>,
     /// The coordinator was told that the task does not run here any more.
@@ -86,10 +91,10 @@ struct Rare {
 impl TaskActor {
     pub(crate) fn new(live: Arc<Live>, origin: Origin) -> Self {
         let now = live.services.clock.wall();
-        let (timeout, started_at) = match &origin {
-            Origin::New { task, .. } => (task.timeout, now),
+        let (timeout, idle, started_at) = match &origin {
+            Origin::New { task, .. } => (task.timeout, task.idle_timeout, now),
             Origin::Pending { record, timeout, .. } => {
-                (timeout.or(record.timeout), record.started_at.unwrap_or(now))
+                (timeout.or(record.timeout), record.idle_timeout, record.started_at.unwrap_or(now))
             }
         };
         Self {
@@ -100,6 +105,7 @@ impl TaskActor {
             live,
             timeout,
             deadline: None,
+            idle: idle.map(Idle::new),
             rung_timer: None,
             origin: Some(origin),
             is_over: false,
@@ -193,8 +199,11 @@ impl TaskActor {
 
     /// The row could not be made, or (with no refusal) somebody was first: the body never begins.
     fn give_up_start(&mut self, refusal: Option<Refusal>) {
-        let from_queue = matches!(&self.origin, Some(Origin::Pending { reply: None, .. }));
-        let waits = from_queue && refusal.is_some();
+        let leaves = match (&self.origin, &refusal) {
+            (Some(Origin::Pending { reply: None, .. }), Some(_)) => Leaves::Waits,
+            (Some(Origin::Pending { reply: Some(_), .. }), Some(_)) => Leaves::StandsAside,
+            _ => Leaves::Ended,
+        };
         if let Some(rare) = self.rare.take() {
             for asker in rare.askers.into_iter().chain(rare.requested) {
                 let _ = asker.send(refusal.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Refused));
@@ -212,7 +221,7 @@ impl TaskActor {
             }
             (Some(Origin::Pending { reply: None, .. }) | None, _) => {}
         }
-        self.finish(waits);
+        self.finish(leaves);
     }
 
     fn step(&mut self, input: LadderInput) {
@@ -231,7 +240,10 @@ impl TaskActor {
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            Effect::Begin => self.live.begin(),
+            Effect::Begin => {
+                self.live.begin();
+                self.watch_for_idleness();
+            }
             Effect::Tell(how) => {
                 if let Some(ask) = self.ladder.any_ask() {
                     self.live.tell(&ask.request, how);
@@ -299,14 +311,14 @@ impl TaskActor {
                 let _ = reply.send(TimeoutAnswer::Ended);
             }
         }
-        self.finish(false);
+        self.finish(Leaves::Ended);
     }
 
-    fn finish(&mut self, waits: bool) {
+    fn finish(&mut self, leaves: Leaves) {
         self.is_over = true;
         self.disarm();
         self.services.live.remove(self.live.id);
-        self.services.tell_coordinator(Finished { id: self.live.id, waits });
+        self.services.tell_coordinator(Finished(self.live.id, leaves));
     }
 
     fn request_recorded(&mut self, answer: &Result<Answer, StoreError>) {
@@ -366,6 +378,7 @@ impl TaskActor {
     }
 
     fn disarm(&mut self) {
+        self.forget_idleness();
         let (deadlines, id) = (&self.services.deadlines, self.live.id);
         if let Some(at) = self.deadline.take() {
             deadlines.remove(at, id, Slot::Deadline);

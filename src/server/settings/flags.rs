@@ -50,6 +50,15 @@ pub struct Flags {
     /// Tasks that may wait [env: QUELL_MAX_PENDING] [default: 100000]
     #[arg(long, value_name = "N")]
     pub max_pending: Option<String>,
+    /// Tasks of one owner that run or are pending [env: QUELL_MAX_RUNNING_PER_OWNER] [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub max_running_per_owner: Option<String>,
+    /// Timeout of a task that names none: 90s, 30m, 2h [env: QUELL_DEFAULT_TIMEOUT] [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub default_timeout: Option<String>,
+    /// Longest timeout; with it every task has one [env: QUELL_MAX_TIMEOUT] [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub max_timeout: Option<String>,
     /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
     #[arg(long, value_name = "full|normal")]
     pub synchronous: Option<String>,

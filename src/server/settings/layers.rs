@@ -7,17 +7,20 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 15] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
     "bind",
     "data_dir",
     "database_url",
+    "default_timeout",
     "demo",
     "log_format",
     "max_pending",
     "max_running",
+    "max_running_per_owner",
+    "max_timeout",
     "shutdown_grace",
     "synchronous",
 ];

@@ -21,12 +21,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::task::Timeout;
+
 pub use error::{SettingsError, Source};
 pub use flags::Flags;
 pub use gather::load;
 pub use secret::Secret;
 
-use layers::Layers;
+use error::shown;
+use layers::{Given, Layers};
 
 /// All settings of `quell serve`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,12 @@ pub struct Settings {
     pub max_running: usize,
     /// How many tasks may wait for room.
     pub max_pending: usize,
+    /// How many tasks of one owner run or are pending.
+    pub max_running_per_owner: usize,
+    /// The timeout of a task for which neither its start nor its model says one.
+    pub default_timeout: Option<Timeout>,
+    /// The longest timeout.
+    pub max_timeout: Option<Timeout>,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
     /// How the log is written.
@@ -123,6 +132,7 @@ pub fn resolve(
         Some(given) => parse::database(&given)?,
         None => ("sqlite://quell.db".to_owned(), PathBuf::from("quell.db")),
     };
+    let (default_timeout, max_timeout) = timeouts(&layers, flags)?;
     Ok(Settings {
         bind: layers.read("bind", flags.bind.as_ref(), "127.0.0.1:8888".to_owned(), parse::bind)?,
         database_url,
@@ -141,6 +151,14 @@ pub fn resolve(
             .read("max_running", flags.max_running.as_ref(), 100_000, |given| parse::count(given, 1))?,
         max_pending: layers
             .read("max_pending", flags.max_pending.as_ref(), 100_000, |given| parse::count(given, 0))?,
+        max_running_per_owner: layers.read(
+            "max_running_per_owner",
+            flags.max_running_per_owner.as_ref(),
+            1_000,
+            |given| parse::count(given, 1),
+        )?,
+        default_timeout,
+        max_timeout,
         synchronous: layers.read(
             "synchronous",
             flags.synchronous.as_ref(),
@@ -149,6 +167,20 @@ pub fn resolve(
         )?,
         log: log(&layers, flags, variables)?,
     })
+}
+
+/// The default and the longest timeout, which must not contradict each other.
+fn timeouts(layers: &Layers<'_>, flags: &Flags) -> Result<(Option<Timeout>, Option<Timeout>), SettingsError> {
+    let default = layers.given("default_timeout", flags.default_timeout.as_ref());
+    let max = layers.given("max_timeout", flags.max_timeout.as_ref());
+    let read = |given: &Option<Given>| given.as_ref().map(parse::timeout).transpose();
+    let (default_timeout, max_timeout) = (read(&default)?, read(&max)?);
+    match (default.zip(default_timeout), max.zip(max_timeout)) {
+        (Some((given, default)), Some((most, max))) if default > max => {
+            Err(given.refuse(format!("{} allows {} at most", most.from, shown(&most.text))))
+        }
+        _ => Ok((default_timeout, max_timeout)),
+    }
 }
 
 fn log(

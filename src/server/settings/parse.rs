@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::task::Timeout;
+
 use super::error::shown;
 use super::layers::Given;
 use super::{LogFormat, Secret, SettingsError, Source, Synchronous};
@@ -82,6 +84,13 @@ pub(super) fn grace(given: &Given) -> Result<Duration, SettingsError> {
                 .refuse("give a time above 0 and at most 24h, such as 30s, 500ms, 2m, or 30 for seconds"))
         }
     }
+}
+
+pub(super) fn timeout(given: &Given) -> Result<Timeout, SettingsError> {
+    let allowed =
+        "give a time above 0 and at most a year (8760h), such as 90s, 500ms, 30m, 2h, or 90 for seconds";
+    let seconds = duration(&given.text).map(|time| time.as_secs_f64());
+    seconds.and_then(|seconds| Timeout::from_seconds(seconds).ok()).ok_or_else(|| given.refuse(allowed))
 }
 
 pub(super) fn count(given: &Given, least: usize) -> Result<usize, SettingsError> {

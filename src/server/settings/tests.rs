@@ -34,6 +34,8 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.data_dir, None);
     assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
     assert_eq!((settings.max_running, settings.max_pending), (100_000, 100_000));
+    assert_eq!(settings.max_running_per_owner, 1_000);
+    assert_eq!((settings.default_timeout, settings.max_timeout), (None, None));
     assert_eq!(settings.synchronous, Synchronous::Full);
     assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
 }
@@ -42,7 +44,7 @@ fn without_anything_the_defaults_hold() {
 fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
     type Get = fn(&Settings) -> String;
     type Set = fn(&mut Flags, String);
-    let table: [(&str, [&str; 3], Set, Get); 8] = [
+    let table: [(&str, [&str; 3], Set, Get); 11] = [
         ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
         (
             "database_url",
@@ -63,6 +65,24 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
             ["1s", "2s", "3s"],
             |f, v| f.shutdown_grace = Some(v),
             |s| format!("{:?}", s.shutdown_grace),
+        ),
+        (
+            "max_running_per_owner",
+            ["1", "2", "3"],
+            |f, v| f.max_running_per_owner = Some(v),
+            |s| s.max_running_per_owner.to_string(),
+        ),
+        (
+            "default_timeout",
+            ["1", "2", "3.5"],
+            |f, v| f.default_timeout = Some(v),
+            |s| s.default_timeout.unwrap().to_string(),
+        ),
+        (
+            "max_timeout",
+            ["1", "2", "3.5"],
+            |f, v| f.max_timeout = Some(v),
+            |s| s.max_timeout.unwrap().to_string(),
         ),
         ("demo", ["true", "false", "true"], |f, v| f.demo = Some(v), |s| s.demo.to_string()),
         (
@@ -118,6 +138,12 @@ fn each_malformed_value_is_named_with_what_is_allowed() {
         ("QUELL_MAX_RUNNING", "1.5", "give a whole number from 1"),
         ("QUELL_MAX_RUNNING", "+1", "give a whole number from 1"),
         ("QUELL_MAX_PENDING", "99999999999999999999999", "give a whole number from 0"),
+        ("QUELL_MAX_RUNNING_PER_OWNER", "0", "give a whole number from 1"),
+        ("QUELL_MAX_RUNNING_PER_OWNER", "many", "give a whole number from 1"),
+        ("QUELL_DEFAULT_TIMEOUT", "0", "give a time above 0 and at most a year"),
+        ("QUELL_DEFAULT_TIMEOUT", "-1s", "give a time above 0 and at most a year"),
+        ("QUELL_MAX_TIMEOUT", "8761h", "give a time above 0 and at most a year"),
+        ("QUELL_MAX_TIMEOUT", "none", "give a time above 0 and at most a year"),
         ("QUELL_SYNCHRONOUS", "off", "use `full` or `normal`"),
         ("QUELL_LOG_FORMAT", "xml", "use `pretty` or `json`"),
         ("RUST_LOG", "quell=loud", "give levels"),
@@ -149,6 +175,14 @@ fn durations_are_written_in_several_ways() {
         let settings = with(&Flags::default(), &[("QUELL_SHUTDOWN_GRACE", text)], "").unwrap();
         assert_eq!(settings.shutdown_grace, Duration::from_millis(millis), "{text}");
     }
+}
+
+#[test]
+fn a_default_timeout_above_the_longest_is_refused_with_both_names() {
+    let line = refused(&[("QUELL_DEFAULT_TIMEOUT", "2h")], "max_timeout = 90");
+    assert_eq!(line, "QUELL_DEFAULT_TIMEOUT cannot be `2h`: `max_timeout` in quell.toml allows 90 at most");
+    let equal = [("QUELL_DEFAULT_TIMEOUT", "90s"), ("QUELL_MAX_TIMEOUT", "1.5m")];
+    assert!(with(&Flags::default(), &equal, "").is_ok());
 }
 
 #[test]

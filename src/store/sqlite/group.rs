@@ -12,7 +12,7 @@ use std::sync::Arc;
 use diesel::SqliteConnection;
 
 use crate::lifecycle::Ending;
-use crate::store::{Answer, Committed, NewTask, Write};
+use crate::store::{Answer, Committed, MAX_SIGNALS, NewTask, Write};
 use crate::task::{Event, NewEvent, Status, TaskId, Timeout, Timestamp};
 
 use super::error::Failed;
@@ -91,16 +91,15 @@ impl<'a> Group<'a> {
                 Answer::Applied
             }),
             Write::Signal { id, name, data, at } => match self.live(*id)? {
+                Some(live) if live.signals >= MAX_SIGNALS => Some(Answer::Full(live.signals)),
                 Some(live) => {
                     let signal = statements::add_signal(self.db, *id, name, data, *at)?;
-                    self.know(*id, Live { signals: true, ..live }, &[]);
+                    self.know(*id, Live { signals: live.signals + 1, ..live }, &[]);
                     Some(Answer::Signalled(signal))
                 }
                 None => None,
             },
-            Write::TakeSignal { id, signal } => {
-                statements::take_signal(self.db, *id, *signal)?.then_some(Answer::Applied)
-            }
+            Write::TakeSignal { id, signal } => self.take_signal(*id, *signal)?.then_some(Answer::Applied),
             Write::Event { id, epoch, event } => {
                 self.running(*id, *epoch)?.map(|live| self.know(*id, live, std::slice::from_ref(event)))
             }
@@ -185,7 +184,7 @@ impl<'a> Group<'a> {
             self.inputs.push(statements::data_row(task.key.id, DataKind::Input, &task.input));
         }
         let epoch = i64::from(stage == Stage::Running);
-        self.know(task.key.id, Live { stage, epoch, asked: false, signals: false, last_seq: 0 }, events)
+        self.know(task.key.id, Live { stage, epoch, asked: false, signals: 0, last_seq: 0 }, events)
     }
 
     fn queue(
@@ -211,7 +210,7 @@ impl<'a> Group<'a> {
     ) -> Result<Option<Answer>, Failed> {
         let pending = self.live(id)?.filter(|live| live.stage != Stage::Running && live.epoch == epoch);
         let Some(live) = pending else { return Ok(None) };
-        let signals = if live.signals { statements::signals(self.db, id)? } else { Vec::new() };
+        let signals = if live.signals > 0 { statements::signals(self.db, id)? } else { Vec::new() };
         self.replace_timeout(id, epoch, timeout, at);
         self.changes.push((id, epoch, Change::Begin { node, at: at.as_micros() }));
         self.know(id, Live { stage: Stage::Running, epoch: epoch.saturating_add(1), ..live }, events);
@@ -230,7 +229,7 @@ impl<'a> Group<'a> {
         if live.stage != Stage::Running && ending.status == Status::Completed {
             return Ok(None);
         }
-        if live.signals {
+        if live.signals > 0 {
             statements::drop_signals(self.db, id)?;
         }
         if let Some(value) = &ending.final_value {
@@ -240,6 +239,16 @@ impl<'a> Group<'a> {
         self.append(id, live.last_seq, events);
         self.touched.insert(id.get(), None);
         Ok(Some(Answer::Applied))
+    }
+
+    fn take_signal(&mut self, id: TaskId, signal: i64) -> Result<bool, Failed> {
+        // Looked at before: what is loaded now counts this one.
+        let live = self.live(id)?;
+        let is_taken = statements::take_signal(self.db, id, signal)?;
+        if let Some(live) = live.filter(|_| is_taken) {
+            self.know(id, Live { signals: live.signals.saturating_sub(1), ..live }, &[]);
+        }
+        Ok(is_taken)
     }
 
     fn replace_timeout(&mut self, id: TaskId, epoch: i64, timeout: Option<Timeout>, at: Timestamp) {

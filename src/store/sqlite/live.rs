@@ -6,7 +6,7 @@
 //!
 //! It decides nothing: `group` does.
 
-use diesel::dsl::{exists, max, select};
+use diesel::dsl::max;
 use diesel::prelude::*;
 
 use crate::store::schema::{signals, task_events, tasks};
@@ -30,8 +30,8 @@ pub(super) struct Live {
     pub(super) epoch: i64,
     /// Whether the row has a request to stop.
     pub(super) asked: bool,
-    /// Whether signals may wait; never false while one does.
-    pub(super) signals: bool,
+    /// How many signals wait.
+    pub(super) signals: usize,
     /// The number of the last event; 0 before the first. Pruning leaves the newest, so it is always found again.
     pub(super) last_seq: i64,
 }
@@ -53,7 +53,8 @@ impl Live {
         };
         let last = task_events::table.filter(task_events::task_id.eq(id)).select(max(task_events::seq));
         let last_seq = last.first::<Option<i64>>(db)?.unwrap_or(0);
-        let signals = select(exists(signals::table.filter(signals::task_id.eq(id)))).get_result(db)?;
+        let waiting = signals::table.filter(signals::task_id.eq(id)).count().get_result::<i64>(db)?;
+        let signals = usize::try_from(waiting).unwrap_or(0);
         Ok(Some(Self { stage, epoch, asked: asked_at.is_some(), signals, last_seq }))
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use diesel::dsl::{max, min};
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
 use crate::store::schema::{task_data, task_events, tasks};
 use crate::store::{EventPage, Reader, StoreError};
@@ -113,6 +113,17 @@ impl Reader for SqliteReader {
             records(db, &ids)
         })
     }
+
+    fn created(&mut self, after: i64, limit: u32) -> Result<Vec<(TaskId, Arc<str>)>, StoreError> {
+        self.look(|db| {
+            let rows: Vec<OwnedRow> = diesel::sql_query(CREATED)
+                .bind::<BigInt, _>(after)
+                .bind::<BigInt, _>(i64::from(limit))
+                .load(db)?;
+            let owned = |OwnedRow { id, owner }: OwnedRow| TaskId::new(id).map(|id| (id, owner.into()));
+            Ok(rows.into_iter().filter_map(owned).collect())
+        })
+    }
 }
 
 // The index is named, because SQLite would rather go through all rows, finished ones too, in the order of the key.
@@ -120,6 +131,16 @@ pub(super) const RUNNING: &str = "SELECT id FROM tasks INDEXED BY tasks_running
     WHERE status = 'running' AND id > ? ORDER BY id LIMIT ?";
 pub(super) const QUEUED: &str = "SELECT id FROM tasks INDEXED BY tasks_queued
     WHERE status = 'pending' AND queued = 1 AND id > ? ORDER BY id LIMIT ?";
+pub(super) const CREATED: &str = "SELECT id, owner FROM tasks INDEXED BY tasks_created
+    WHERE status = 'pending' AND queued = 0 AND id > ? ORDER BY id LIMIT ?";
+
+#[derive(QueryableByName)]
+struct OwnedRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    owner: String,
+}
 
 #[derive(QueryableByName)]
 struct IdRow {

@@ -59,7 +59,11 @@ struct Step {
 fn live_rows_are_found_by_their_index() {
     let mut db = nowhere().unwrap();
     migrate::migrate(&mut db).unwrap();
-    for (sql, index) in [(reader::RUNNING, "tasks_running"), (reader::QUEUED, "tasks_queued")] {
+    for (sql, index) in [
+        (reader::RUNNING, "tasks_running"),
+        (reader::QUEUED, "tasks_queued"),
+        (reader::CREATED, "tasks_created"),
+    ] {
         let sql = sql.replacen('?', "5", 1).replacen('?', "9", 1);
         let plan: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut db).unwrap();
         let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();

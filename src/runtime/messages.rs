@@ -128,7 +128,7 @@ pub(crate) enum Leaves {
     StandsAside,
 }
 
-/// A pending task was cancelled.
+/// A pending task was cancelled, or one that was only to be created was not made.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Left(pub(crate) TaskId);

@@ -18,8 +18,8 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    pub(super) fn new(limit: Timeout) -> Box<Self> {
-        Box::new(Self { limit, at: None })
+    pub(super) fn new(limit: Timeout) -> Self {
+        Self { limit, at: None }
     }
 }
 

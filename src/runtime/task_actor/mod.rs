@@ -105,7 +105,7 @@ impl TaskActor {
             live,
             timeout,
             deadline: None,
-            idle: idle.map(Idle::new),
+            idle: idle.map(|limit| Box::new(Idle::new(limit))),
             rung_timer: None,
             origin: Some(origin),
             is_over: false,

@@ -20,7 +20,7 @@ use crate::task::{
     Timeout, Timestamp,
 };
 
-use super::{Answer, Committed, Faults, NewTask, Reader, Store, StoreError, Write};
+use super::{Answer, Committed, Faults, MAX_SIGNALS, NewTask, Reader, Store, StoreError, Write};
 
 /// How many events of a task a database under test keeps.
 pub(super) const KEEP: i64 = 10;
@@ -234,6 +234,7 @@ chapters! { ($)
         the_same_id_twice_is_refused_and_leaves_nothing
         i02_a_started_task_survives_a_restart
         live_rows_are_listed_in_pages
+        rows_that_nobody_has_started_are_found_with_their_owners
     }
     cancel {
         the_first_request_stands
@@ -269,6 +270,7 @@ chapters! { ($)
         signals_end_with_their_task
         a_later_signal_has_a_larger_number
         a_begin_hands_over_what_waits
+        i20_signals_of_one_task_are_bounded
     }
     ids {
         blocks_never_overlap

@@ -57,3 +57,27 @@ pub(super) fn a_begin_hands_over_what_waits<H: Harness>(mut db: H) {
     assert_eq!((signals[0].name.as_str(), signals[0].data.as_str()), ("go", r#"{"go":true}"#));
     assert_eq!(answers[1], Answer::Signalled(signals[0].signal));
 }
+
+pub(super) fn i20_signals_of_one_task_are_bounded<H: Harness>(mut db: H) {
+    db.commit(&[create_running(1), create_running(2)]);
+    let first = number(&db.one(signal(1, "go")));
+    let rest: Vec<Write> = (2..MAX_SIGNALS).map(|_| signal(1, "go")).collect();
+    db.commit(&rest);
+    let group = [signal(1, "go"), signal(1, "go"), signal(2, "go")];
+    let answers = db.commit(&group).answers;
+    assert_eq!(answers[1], Answer::Full(MAX_SIGNALS));
+    assert!(matches!(answers[0], Answer::Signalled(_)) && matches!(answers[2], Answer::Signalled(_)));
+    // What is counted is what is in the rows, also where they are looked at anew.
+    let mut db = db.reopen();
+    assert_eq!(db.one(signal(1, "go")), Answer::Full(MAX_SIGNALS));
+    let group = [take_signal(1, first), take_signal(1, first), signal(1, "go"), signal(1, "go")];
+    let answers = db.commit(&group).answers;
+    assert_eq!(answers[..2], [Answer::Applied, Answer::Stale]);
+    assert!(matches!(answers[2], Answer::Signalled(_)));
+    assert_eq!(answers[3], Answer::Full(MAX_SIGNALS));
+    let mut db = db.reopen();
+    let group = [take_signal(1, first + 1), signal(1, "go"), signal(1, "go")];
+    let answers = db.commit(&group).answers;
+    assert!(matches!(answers[1], Answer::Signalled(_)), "the first look counted the one that was taken");
+    assert_eq!(answers[2], Answer::Full(MAX_SIGNALS));
+}

@@ -138,3 +138,17 @@ pub(super) fn live_rows_are_listed_in_pages<H: Harness>(mut db: H) {
     assert_eq!(ids(db.reader().queued(11, 5).unwrap()), [21, 31, 41]);
     assert_eq!(ids(db.reader().queued(0, 1).unwrap()), [11]);
 }
+
+pub(super) fn rows_that_nobody_has_started_are_found_with_their_owners<H: Harness>(mut db: H) {
+    let other = NewTask { owner: "bob".into(), ..task(4) };
+    db.commit(&[create(1, false), create(2, true), create_running(3)]);
+    db.commit(&[Write::Create { task: Box::new(other), queued: false }, create(5, false), create(6, false)]);
+    db.commit(&[queue(5), begin(6, 0)]);
+    let mut db = db.reopen();
+    let alice = (id(1), Arc::from("alice"));
+    let bob = (id(4), Arc::from("bob"));
+    assert_eq!(db.reader().created(0, 10).unwrap(), [alice.clone(), bob.clone()]);
+    assert_eq!(db.reader().created(0, 1).unwrap(), [alice]);
+    assert_eq!(db.reader().created(1, 10).unwrap(), [bob]);
+    assert_eq!(db.reader().created(4, 10).unwrap(), []);
+}

@@ -5,6 +5,7 @@ mod at_once;
 mod auth;
 mod cancel;
 mod embedding;
+mod limits;
 mod metrics;
 mod patch;
 mod refusals;

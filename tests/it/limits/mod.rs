@@ -1,0 +1,5 @@
+//! Limits of the runtime, as an application meets them.
+
+mod idle;
+mod owners;
+mod timeouts;

@@ -191,7 +191,9 @@ async fn a_task_that_is_idle_ends_with_that_cause_and_one_that_sends_goes_on() {
     let row = alice.ended(&idle).await;
     assert_eq!((&row["status"], &row["cancel_cause"]), (&json!("cancelled"), &json!("idle")));
     assert_eq!((&row["cancellation_reason"], &row["cancelled_by"]), (&json!("Idle for 0.5s"), &Value::Null));
-    assert_eq!((&row["stopped_by"], &row["idle_timeout_seconds"]), (&json!("dropped"), &json!(0.5)));
+    // Its wait ends with the request, and there is no grace: whichever comes first.
+    assert!(row["stopped_by"] == "itself" || row["stopped_by"] == "dropped", "{row}");
+    assert_eq!(row["idle_timeout_seconds"], 0.5);
     let frames = watching.rest().await;
     let kinds: Vec<&str> = frames.iter().map(|frame| frame.event.as_str()).collect();
     assert_eq!(kinds, ["running", "started", "timeout", "cancellation_requested", "cancelled"]);

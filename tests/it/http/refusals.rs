@@ -132,7 +132,7 @@ async fn a_member_that_is_unknown_twice_or_of_a_wrong_type_is_named() {
         (r#"{"timeout_seconds":31536001}"#, "timeout_seconds"),
         (r#"{"timeout_seconds":1e999}"#, "timeout_seconds"),
         (r#"{"timeout_seconds":true}"#, "timeout_seconds"),
-        (r#"{"idle_timeout_seconds":30}"#, "idle_timeout_seconds"),
+        (r#"{"idle_timeout_seconds":"30"}"#, "idle_timeout_seconds"),
     ] {
         alice.post_bytes(START, body).await.names(400, "invalid-body", field);
     }

@@ -10,6 +10,7 @@
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
+//! | `trace` | the span in which user code runs |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
@@ -39,6 +40,7 @@ mod services;
 mod shutdown;
 mod start;
 mod task_actor;
+mod trace;
 mod watch;
 
 pub use crate::body::Cleaned;

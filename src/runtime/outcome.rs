@@ -28,18 +28,34 @@ pub struct StartRequest {
     pub owner: Arc<str>,
     /// Total run time; none takes the model's.
     pub timeout: Option<Timeout>,
+    /// The id of the request that starts it, where there is one: what the body logs carries it.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl StartRequest {
     /// A start without input and timeout: of `app/model`, for `owner`.
     pub fn new(app: impl Into<String>, model: impl Into<String>, owner: impl Into<Arc<str>>) -> Self {
-        Self { app: app.into(), model: model.into(), input: None, owner: owner.into(), timeout: None }
+        Self {
+            app: app.into(),
+            model: model.into(),
+            input: None,
+            owner: owner.into(),
+            timeout: None,
+            request_id: None,
+        }
     }
 
     /// With this input.
     #[must_use]
     pub fn input(mut self, input: JsonText) -> Self {
         self.input = Some(input);
+        self
+    }
+
+    /// On behalf of the request of this id.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.request_id = Some(id.into());
         self
     }
 

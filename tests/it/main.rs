@@ -19,6 +19,7 @@ mod kill;
 mod ladder;
 mod library_traps;
 mod licences;
+mod logs;
 mod metrics;
 mod races;
 mod restart;

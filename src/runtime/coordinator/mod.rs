@@ -21,6 +21,7 @@ use super::registry::{Model, Runnable};
 use super::roster::{Admission, Roster};
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
+use super::trace::StartedBy;
 use super::{CommandError, Refusal, StartError, queue};
 
 /// How many ids one reservation takes.
@@ -139,7 +140,7 @@ impl CoordinatorActor {
             // `start` has seen to it that there is one.
             return refuse(start, Refusal::Busy.into());
         };
-        let Start { model, runnable, task, reply, .. } = start;
+        let Start { model, runnable, task, reply, by, .. } = start;
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
         let timeout = task.timeout.or(model.settings.timeout);
         let (owner, input, at) = (task.owner, task.input, self.services.clock.wall());
@@ -147,7 +148,7 @@ impl CoordinatorActor {
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
-            self.run(who, model, runnable, Origin::New { task, reply });
+            self.run(who, model, runnable, Origin::New { task, reply }, &by);
         } else {
             self.create(task, model, admission == Some(Admission::Wait), reply);
         }
@@ -179,9 +180,16 @@ impl CoordinatorActor {
         self.services.commit(write, Reply::Call(Box::new(done)));
     }
 
-    fn run(&mut self, who: Identity, model: Arc<Model>, runnable: Arc<dyn Runnable>, origin: Origin) {
+    fn run(
+        &mut self,
+        who: Identity,
+        model: Arc<Model>,
+        runnable: Arc<dyn Runnable>,
+        origin: Origin,
+        by: &StartedBy,
+    ) {
         let id = who.id;
-        let live = Live::new(who, model, runnable, Arc::clone(&self.services));
+        let live = Live::new(who, model, runnable, Arc::clone(&self.services), by);
         self.tasks.insert(id, TaskActor::new(live, origin).start());
     }
 
@@ -230,7 +238,7 @@ impl CoordinatorActor {
             attempt: record.attempt,
             owner: Arc::clone(&record.owner),
         };
-        self.run(who, model, runnable, Origin::Pending { record, timeout, reply });
+        self.run(who, model, runnable, Origin::Pending { record, timeout, reply }, &StartedBy::nobody());
     }
 
     fn queue(

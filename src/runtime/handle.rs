@@ -16,6 +16,7 @@ use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Statu
 use super::metrics::OpenStream;
 use super::services::Services;
 use super::time_limits::TimeLimits;
+use super::trace::StartedBy;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
@@ -69,7 +70,7 @@ impl Coordinator {
     }
 
     async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
-        let StartRequest { app, model, input, owner, timeout, idle_timeout } = request;
+        let StartRequest { app, model, input, owner, timeout, idle_timeout, request_id } = request;
         let Some(found) = self.0.registry.model(&app, &model).cloned() else {
             return Err(StartError::UnknownModel { app, model });
         };
@@ -85,7 +86,8 @@ impl Coordinator {
             parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
         let (reply, answer) = oneshot::channel();
         let task = StartFields { input, owner, timeout, idle_timeout };
-        self.0.command(Start { model: found, runnable, task, create_only, reply })?;
+        let by = StartedBy::here(request_id);
+        self.0.command(Start { model: found, runnable, task, create_only, by, reply })?;
         self.0.answered(answer).await?
     }
 

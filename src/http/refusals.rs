@@ -16,6 +16,7 @@ impl From<StartError> for Problem {
                 Self::invalid_input(&input_field(&reason), reason)
             }
             StartError::TooManyPending(count) => too_many(count),
+            StartError::KeyTaken => Self::key_in_use(),
             StartError::Refused(refusal) => refusal.into(),
         }
     }
@@ -29,6 +30,7 @@ impl From<CommandError> for Problem {
             CommandError::SignalName(_) => signal_name(),
             CommandError::CannotRun { key: _, reason } => Self::invalid_input(&input_field(&reason), reason),
             CommandError::TooManyPending(count) => too_many(count),
+            CommandError::KeyTaken => Self::key_in_use(),
             CommandError::Refused(refusal) => refusal.into(),
         }
     }

@@ -19,7 +19,7 @@ use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
 };
-use crate::store::{Answer, QueuedSignal, StoreError, Write};
+use crate::store::{Answer, QueuedSignal, RepeatableRequest, StoreError, Write};
 
 /// The runtime, from outside. Cloning is cheap.
 ///
@@ -28,7 +28,7 @@ use crate::store::{Answer, QueuedSignal, StoreError, Write};
 /// # Cancel safety
 /// Dropping a future of this handle takes nothing back: a command, once sent, is carried out.
 #[derive(Clone)]
-pub struct Coordinator(Arc<Services>);
+pub struct Coordinator(pub(super) Arc<Services>);
 
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,7 +56,16 @@ impl Coordinator {
     /// # Errors
     /// [`StartError`]; then no row was made, unless the refusal says [`StoreError::OutcomeUnknown`].
     pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
-        self.make(request, false).await
+        self.make(request, false, None).await
+    }
+
+    /// The same for a request with a key, which is kept together with the row.
+    pub(crate) async fn start_once(
+        &self,
+        request: StartRequest,
+        once: Option<Arc<RepeatableRequest>>,
+    ) -> Result<Record, StartError> {
+        self.make(request, false, once).await
     }
 
     /// Makes a row that waits as `pending` until [`Coordinator::start_task`] starts it.
@@ -64,10 +73,15 @@ impl Coordinator {
     /// # Errors
     /// As [`Coordinator::start`].
     pub async fn create(&self, request: StartRequest) -> Result<Record, StartError> {
-        self.make(request, true).await
+        self.make(request, true, None).await
     }
 
-    async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
+    async fn make(
+        &self,
+        request: StartRequest,
+        create_only: bool,
+        once: Option<Arc<RepeatableRequest>>,
+    ) -> Result<Record, StartError> {
         let StartRequest { app, model, input, owner, timeout } = request;
         let Some(found) = self.0.registry.model(&app, &model).cloned() else {
             return Err(StartError::UnknownModel { app, model });
@@ -81,7 +95,7 @@ impl Coordinator {
         let runnable =
             parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
         let (reply, answer) = oneshot::channel();
-        let task = StartFields { input, owner, timeout };
+        let task = StartFields { input, owner, timeout, request: once };
         self.0.command(Start { model: found, runnable, task, create_only, reply })?;
         self.0.answered(answer).await?
     }
@@ -215,19 +229,40 @@ impl Coordinator {
     /// [`CommandError::SignalName`], [`CommandError::Ended`], [`CommandError::NotFound`],
     /// [`CommandError::Refused`].
     pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> {
+        self.signal_once(key, name, data, None).await
+    }
+
+    /// The same for a request with a key, which is kept together with the signal.
+    pub(crate) async fn signal_once(
+        &self,
+        key: &TaskKey,
+        name: &str,
+        data: JsonText,
+        once: Option<Arc<RepeatableRequest>>,
+    ) -> Result<(), CommandError> {
         if !is_event_name(name) {
             return Err(CommandError::SignalName(name.to_owned()));
         }
         // Existence first: the id may belong to another model.
         self.owner(key).await?;
-        let answer = self.send_signal(key.id, name.to_owned(), data).await?;
-        if answer == Answer::Stale { Err(self.ended(key).await) } else { Ok(()) }
+        match self.send_signal(key.id, name.to_owned(), data, once).await? {
+            Answer::Stale => Err(self.ended(key).await),
+            Answer::KeyTaken => Err(CommandError::KeyTaken),
+            _ => Ok(()),
+        }
     }
 
-    async fn send_signal(&self, id: TaskId, name: String, data: JsonText) -> Result<Answer, Refusal> {
+    async fn send_signal(
+        &self,
+        id: TaskId,
+        name: String,
+        data: JsonText,
+        request: Option<Arc<RepeatableRequest>>,
+    ) -> Result<Answer, Refusal> {
         let services = Arc::clone(&self.0);
         let (tx, rx) = oneshot::channel();
-        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at: self.0.clock.wall() };
+        let at = self.0.clock.wall();
+        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at, request };
         let done = move |answer: Result<Answer, StoreError>| {
             if let Ok(Answer::Signalled(signal)) = answer {
                 services.tell_coordinator(Deliver { id, signal: QueuedSignal { signal, name, data } });
@@ -365,7 +400,7 @@ impl Coordinator {
     }
 
     /// Carries something out to its end, also where nobody waits for it any more.
-    async fn errand<T: Send + 'static>(
+    pub(super) async fn errand<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Refusal> {

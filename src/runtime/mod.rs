@@ -12,9 +12,11 @@
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
-//! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
+//! | `listing`, `repeat`, `retention` | searches; requests that are made twice; removing what is old |
+//! | `queue`, `cancel`, `cancel_many`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
+mod cancel_many;
 mod clock;
 mod context;
 mod coordinator;
@@ -26,6 +28,7 @@ mod handle;
 mod hub;
 mod input;
 mod intake;
+mod listing;
 mod live;
 mod messages;
 mod metrics;
@@ -34,6 +37,8 @@ mod outcome;
 mod queue;
 mod recovery;
 mod registry;
+mod repeat;
+mod retention;
 mod roster;
 mod services;
 mod shutdown;
@@ -42,10 +47,12 @@ mod task_actor;
 mod watch;
 
 pub use crate::body::Cleaned;
+pub use cancel_many::{CancelManyOptions, CancelledMany, CancelledTask, MAX_CANCELLED_AT_ONCE};
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
+pub use listing::TaskPage;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
@@ -53,5 +60,6 @@ pub use outcome::{
     StartRequest,
 };
 pub use registry::{Registry, RegistryError};
+pub(crate) use repeat::{Earlier, Place};
 pub use start::{Runtime, RuntimeError, RuntimeSettings};
 pub use watch::Watch;

@@ -182,6 +182,7 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
     RuntimeSettings {
         max_running: settings.max_running,
         max_pending: settings.max_pending,
+        retention: settings.retention,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

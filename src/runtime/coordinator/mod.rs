@@ -143,7 +143,8 @@ impl CoordinatorActor {
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
         let timeout = task.timeout.or(model.settings.timeout);
         let (owner, input, at) = (task.owner, task.input, self.services.clock.wall());
-        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout: None, at });
+        let task =
+            Box::new(NewTask { key, input, owner, timeout, idle_timeout: None, at, request: task.request });
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
@@ -165,16 +166,21 @@ impl CoordinatorActor {
         let services = Arc::clone(&self.services);
         let write = Write::Create { task, queued };
         let done = move |answer: Result<Answer, _>| {
-            if answer.is_ok() {
+            let made = matches!(answer, Ok(Answer::Applied));
+            if made {
                 services.metrics.created();
             }
             if queued {
-                if answer.is_ok() {
+                if made {
                     services.metrics.started(model.numbers());
                 }
-                services.tell_coordinator(Waits(answer.is_ok().then_some(record.key.id)));
+                services.tell_coordinator(Waits(made.then_some(record.key.id)));
             }
-            let _ = reply.send(answer.map(|_| record).map_err(|error| Refusal::Unavailable(error).into()));
+            let _ = reply.send(match answer {
+                Ok(Answer::KeyTaken) => Err(StartError::KeyTaken),
+                Ok(_) => Ok(record),
+                Err(error) => Err(Refusal::Unavailable(error).into()),
+            });
         };
         self.services.commit(write, Reply::Call(Box::new(done)));
     }

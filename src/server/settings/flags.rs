@@ -50,6 +50,9 @@ pub struct Flags {
     /// Tasks that may wait [env: QUELL_MAX_PENDING] [default: 100000]
     #[arg(long, value_name = "N")]
     pub max_pending: Option<String>,
+    /// How long a finished task is kept: 30d, 12h; `none` keeps all [env: QUELL_RETENTION] [default: 30d]
+    #[arg(long, value_name = "TIME|none")]
+    pub retention: Option<String>,
     /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
     #[arg(long, value_name = "full|normal")]
     pub synchronous: Option<String>,

@@ -7,7 +7,7 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
@@ -18,6 +18,7 @@ const KEYS: [&str; 12] = [
     "log_format",
     "max_pending",
     "max_running",
+    "retention",
     "shutdown_grace",
     "synchronous",
 ];

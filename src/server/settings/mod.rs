@@ -49,6 +49,8 @@ pub struct Settings {
     pub max_running: usize,
     /// How many tasks may wait for room.
     pub max_pending: usize,
+    /// How long a finished task is kept; none keeps all.
+    pub retention: Option<Duration>,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
     /// How the log is written.
@@ -141,6 +143,12 @@ pub fn resolve(
             .read("max_running", flags.max_running.as_ref(), 100_000, |given| parse::count(given, 1))?,
         max_pending: layers
             .read("max_pending", flags.max_pending.as_ref(), 100_000, |given| parse::count(given, 0))?,
+        retention: layers.read(
+            "retention",
+            flags.retention.as_ref(),
+            Some(Duration::from_secs(30 * 24 * 60 * 60)),
+            parse::retention,
+        )?,
         synchronous: layers.read(
             "synchronous",
             flags.synchronous.as_ref(),

@@ -28,13 +28,15 @@ pub(super) enum Witness {
     Signal(i64),
     /// No signal of this number.
     Taken(i64),
+    /// An answer to the request of this digest, which is its own.
+    Kept([u8; 32]),
 }
 
 impl Witness {
     /// The trace of an applied write, where it leaves one besides its events.
     pub(super) fn of(write: &Write, answer: &Answer) -> Option<Self> {
         match (write, answer) {
-            (_, Answer::Stale) => None,
+            (_, Answer::Stale | Answer::KeyTaken) => None,
             (Write::ReserveIds { count }, Answer::Ids(first)) => Some(Self::Ids(first + i64::from(*count))),
             (Write::Create { task, .. } | Write::CreateRunning { task, .. }, _) => {
                 Some(Self::Row(task.key.id))
@@ -43,6 +45,9 @@ impl Witness {
             (Write::SetTimeout { id, timeout, at }, _) => Some(Self::Timeout(*id, *timeout, *at)),
             (Write::Signal { .. }, Answer::Signalled(signal)) => Some(Self::Signal(*signal)),
             (Write::TakeSignal { signal, .. }, _) => Some(Self::Taken(*signal)),
+            (Write::KeepAnswer { request, .. }, _) => Some(Self::Kept(request.digest)),
+            // Nobody is promised anything by these: what is still there is removed by the next pass.
+            (Write::PruneKeys { .. } | Write::Prune { .. }, _) => None,
             // Each of these has events.
             (
                 Write::Begin { .. }
@@ -75,6 +80,10 @@ impl Witness {
             }
             Self::Ids(next) => format!("FROM id_blocks WHERE next_id >= {next}"),
             Self::Signal(signal) => format!("FROM signals WHERE id = {signal}"),
+            Self::Kept(digest) => {
+                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("FROM idempotency_keys WHERE digest = x'{digest}' AND status IS NOT NULL")
+            }
             Self::Taken(signal) => {
                 format!("FROM (VALUES (1)) WHERE NOT EXISTS (SELECT 1 FROM signals WHERE id = {signal})")
             }

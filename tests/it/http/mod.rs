@@ -4,10 +4,14 @@
 mod at_once;
 mod auth;
 mod cancel;
+mod cancel_many;
 mod embedding;
+mod list;
 mod metrics;
 mod patch;
 mod refusals;
+mod repeat;
+mod retention;
 mod show;
 mod shutdown;
 mod signals;

@@ -3,6 +3,7 @@
 
 mod at_once;
 mod auth;
+mod away;
 mod cancel;
 mod cancel_many;
 mod embedding;

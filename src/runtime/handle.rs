@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
+use crate::task::{Record, TaskKey, Timeout};
 
-use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
+use super::messages::{Resume, Resumed, Start, StartFields, Status};
 use super::metrics::OpenStream;
 use super::services::Services;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
 };
-use crate::store::{Answer, QueuedSignal, RepeatableRequest, StoreError, Write};
+use crate::store::RepeatableRequest;
 
 /// The runtime, from outside. Cloning is cheap.
 ///
@@ -220,66 +220,6 @@ impl Coordinator {
             this.task(&key).await
         })
         .await?
-    }
-
-    /// Hands a signal to an unfinished task; durable when this returns. It is kept, in order, until the body
-    /// takes it, also before the body waits for it.
-    ///
-    /// # Errors
-    /// [`CommandError::SignalName`], [`CommandError::Ended`], [`CommandError::NotFound`],
-    /// [`CommandError::Refused`].
-    pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> {
-        self.signal_once(key, name, data, None).await
-    }
-
-    /// The same for a request with a key, which is kept together with the signal.
-    pub(crate) async fn signal_once(
-        &self,
-        key: &TaskKey,
-        name: &str,
-        data: JsonText,
-        once: Option<Arc<RepeatableRequest>>,
-    ) -> Result<(), CommandError> {
-        if !is_event_name(name) {
-            return Err(CommandError::SignalName(name.to_owned()));
-        }
-        // Existence first: the id may belong to another model.
-        self.owner(key).await?;
-        match self.send_signal(key.id, name.to_owned(), data, once).await? {
-            Answer::Stale => Err(self.ended(key).await),
-            Answer::KeyTaken => Err(CommandError::KeyTaken),
-            _ => Ok(()),
-        }
-    }
-
-    async fn send_signal(
-        &self,
-        id: TaskId,
-        name: String,
-        data: JsonText,
-        request: Option<Arc<RepeatableRequest>>,
-    ) -> Result<Answer, Refusal> {
-        let services = Arc::clone(&self.0);
-        let (tx, rx) = oneshot::channel();
-        let at = self.0.clock.wall();
-        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at, request };
-        let done = move |answer: Result<Answer, StoreError>| {
-            if let Ok(Answer::Signalled(signal)) = answer {
-                services.tell_coordinator(Deliver { id, signal: QueuedSignal { signal, name, data } });
-            }
-            // Err: whoever signalled has gone, which takes nothing back.
-            let _ = tx.send(answer);
-        };
-        self.0.commit(write, Reply::Call(Box::new(done)));
-        self.0.answered(rx).await?.map_err(Refusal::Unavailable)
-    }
-
-    /// Why a command on a task that has ended was not carried out.
-    async fn ended(&self, key: &TaskKey) -> CommandError {
-        match self.task(key).await {
-            Ok(record) => CommandError::Ended(Box::new(record)),
-            Err(error) => error,
-        }
     }
 
     /// Waits for the end of a task and gives its row.

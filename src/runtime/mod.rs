@@ -13,7 +13,7 @@
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `listing`, `repeat`, `retention` | searches; requests that are made twice; removing what is old |
-//! | `queue`, `cancel`, `cancel_many`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
+//! | `queue`, `cancel`, `cancel_many`, `signal`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
 mod cancel_many;
@@ -42,6 +42,7 @@ mod retention;
 mod roster;
 mod services;
 mod shutdown;
+mod signal;
 mod start;
 mod task_actor;
 mod watch;

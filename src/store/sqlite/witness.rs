@@ -36,7 +36,10 @@ impl Witness {
     /// The trace of an applied write, where it leaves one besides its events.
     pub(super) fn of(write: &Write, answer: &Answer) -> Option<Self> {
         match (write, answer) {
-            (_, Answer::Stale | Answer::KeyTaken) => None,
+            // Of what is pruned nobody is promised anything: what is still there goes with the next pass.
+            (_, Answer::Stale | Answer::KeyTaken) | (Write::PruneKeys { .. } | Write::Prune { .. }, _) => {
+                None
+            }
             (Write::ReserveIds { count }, Answer::Ids(first)) => Some(Self::Ids(first + i64::from(*count))),
             (Write::Create { task, .. } | Write::CreateRunning { task, .. }, _) => {
                 Some(Self::Row(task.key.id))
@@ -46,8 +49,6 @@ impl Witness {
             (Write::Signal { .. }, Answer::Signalled(signal)) => Some(Self::Signal(*signal)),
             (Write::TakeSignal { signal, .. }, _) => Some(Self::Taken(*signal)),
             (Write::KeepAnswer { request, .. }, _) => Some(Self::Kept(request.digest)),
-            // Nobody is promised anything by these: what is still there is removed by the next pass.
-            (Write::PruneKeys { .. } | Write::Prune { .. }, _) => None,
             // Each of these has events.
             (
                 Write::Begin { .. }
@@ -81,8 +82,11 @@ impl Witness {
             Self::Ids(next) => format!("FROM id_blocks WHERE next_id >= {next}"),
             Self::Signal(signal) => format!("FROM signals WHERE id = {signal}"),
             Self::Kept(digest) => {
-                let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                format!("FROM idempotency_keys WHERE digest = x'{digest}' AND status IS NOT NULL")
+                let (high, low) = digest.split_at(16);
+                let [high, low] = [high, low].map(|half| half.try_into().map_or(0, u128::from_be_bytes));
+                format!(
+                    "FROM idempotency_keys WHERE digest = x'{high:032x}{low:032x}' AND status IS NOT NULL"
+                )
             }
             Self::Taken(signal) => {
                 format!("FROM (VALUES (1)) WHERE NOT EXISTS (SELECT 1 FROM signals WHERE id = {signal})")

@@ -54,7 +54,8 @@ impl Coordinator {
     /// `pending`.
     ///
     /// # Errors
-    /// [`StartError`]; then no row was made, unless the refusal says [`StoreError::OutcomeUnknown`].
+    /// [`StartError`]; then no row was made, unless the refusal says
+    /// [`StoreError::OutcomeUnknown`](crate::store::StoreError::OutcomeUnknown).
     pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
         self.make(request, false, None).await
     }

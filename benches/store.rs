@@ -39,6 +39,7 @@ impl Rows {
             timeout: None,
             idle_timeout: None,
             at: NOW,
+            request: None,
         };
         let events = vec![event("begun")];
         Write::CreateRunning { task: Box::new(task), node: Arc::clone(&self.node), events }

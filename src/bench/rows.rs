@@ -43,6 +43,7 @@ impl Rows {
             timeout: None,
             idle_timeout: None,
             at,
+            request: None,
         };
         let events = events_of(&Change::Begun, 1, at);
         Ok((id, Write::CreateRunning { task: Box::new(task), node: Arc::clone(&self.node), events }))

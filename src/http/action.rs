@@ -9,10 +9,12 @@ use super::path;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Action {
     Start,
+    List,
     Show,
     Patch,
     Signal,
     Cancel,
+    CancelMany,
     Stream,
     Metrics,
     Health,
@@ -25,6 +27,10 @@ pub(super) enum Action {
 pub(super) enum Needs {
     /// Nothing, not even credentials.
     Nothing,
+    /// To be known: of the tasks that are found, only those count that the caller may see.
+    ToViewEach,
+    /// To be known: of the tasks that are found, only those count that the caller may cancel.
+    ToCancelEach,
     /// To start tasks of the model.
     ToStart,
     /// To see the task.
@@ -37,12 +43,14 @@ pub(super) enum Needs {
 
 impl Action {
     /// All of them, in the order in which they are documented.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Start,
+        Self::List,
         Self::Show,
         Self::Patch,
         Self::Signal,
         Self::Cancel,
+        Self::CancelMany,
         Self::Stream,
         Self::Metrics,
         Self::Health,
@@ -54,10 +62,12 @@ impl Action {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
+            Self::List => "list",
             Self::Show => "show",
             Self::Patch => "patch",
             Self::Signal => "signal",
             Self::Cancel => "cancel",
+            Self::CancelMany => "cancel_many",
             Self::Stream => "stream",
             Self::Metrics => "metrics",
             Self::Health => "health",
@@ -68,9 +78,15 @@ impl Action {
 
     pub(super) fn method(self) -> &'static str {
         match self {
-            Self::Start | Self::Signal | Self::Cancel => "POST",
+            Self::Start | Self::Signal | Self::Cancel | Self::CancelMany => "POST",
             Self::Patch => "PATCH",
-            Self::Show | Self::Stream | Self::Metrics | Self::Health | Self::Live | Self::Ready => "GET",
+            Self::List
+            | Self::Show
+            | Self::Stream
+            | Self::Metrics
+            | Self::Health
+            | Self::Live
+            | Self::Ready => "GET",
         }
     }
 
@@ -78,9 +94,11 @@ impl Action {
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Start => path::MODEL,
+            Self::List => path::TASKS,
             Self::Show | Self::Patch => path::TASK,
             Self::Signal => path::SIGNAL,
             Self::Cancel => path::CANCEL,
+            Self::CancelMany => path::CANCEL_MANY,
             Self::Stream => path::STREAM,
             Self::Metrics => "/metrics",
             Self::Health => "/health",
@@ -97,6 +115,8 @@ impl Action {
     pub(super) fn needs(self) -> Needs {
         match self {
             Self::Start => Needs::ToStart,
+            Self::List => Needs::ToViewEach,
+            Self::CancelMany => Needs::ToCancelEach,
             Self::Show | Self::Stream => Needs::ToView,
             Self::Metrics => Needs::ToViewAny,
             Self::Patch | Self::Signal | Self::Cancel => Needs::ToCancel,

@@ -5,10 +5,11 @@
 
 use serde_json::value::RawValue;
 
-use crate::task::{JsonText, Timeout};
+use crate::task::{JsonText, Name, TaskFilter, Timeout};
 
 use super::fields::{Fields, has_nul, not_json};
 use super::problem::Problem;
+use super::query;
 
 /// The most characters of a reason.
 const REASON_CHARACTERS: usize = 1000;
@@ -46,7 +47,10 @@ pub(super) fn patch(body: Option<&[u8]>) -> Result<Option<Timeout>, Problem> {
 /// `{"reason": "text"}`, optional.
 pub(super) fn cancel(body: Option<&[u8]>) -> Result<Option<String>, Problem> {
     let Some(body) = body else { return Ok(None) };
-    let fields = Fields::parse(body, &["reason"])?;
+    reason(&Fields::parse(body, &["reason"])?)
+}
+
+fn reason(fields: &Fields) -> Result<Option<String>, Problem> {
     let Some(value) = fields.given("reason") else { return Ok(None) };
     let wrong = |detail: String| Problem::invalid_field("reason", detail);
     let reason: String =
@@ -59,6 +63,57 @@ pub(super) fn cancel(body: Option<&[u8]>) -> Result<Option<String>, Problem> {
         return Err(wrong(format!("has {characters} characters: at most {REASON_CHARACTERS} are kept")));
     }
     Ok(Some(reason).filter(|reason| !reason.is_empty()))
+}
+
+/// The body of a cancel of many.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct CancelManyBody {
+    pub(super) filter: TaskFilter,
+    pub(super) reason: Option<String>,
+    pub(super) dry_run: bool,
+}
+
+/// `{"filter": {...}, "reason": "text", "dry_run": true, "all": true}`; an empty filter needs `all`.
+pub(super) fn cancel_many(body: Option<&[u8]>) -> Result<CancelManyBody, Problem> {
+    let fields = Fields::parse(body.unwrap_or(b"{}"), &["filter", "reason", "dry_run", "all"])?;
+    let filter = fields.given("filter").map(filter).transpose()?.unwrap_or_default();
+    let reason = reason(&fields)?;
+    let (dry_run, all) = (switch(&fields, "dry_run")?, switch(&fields, "all")?);
+    if filter.is_empty() && !all {
+        let detail = "is empty: say which tasks are meant, or give \"all\": true to cancel all that you may";
+        return Err(Problem::invalid_field("filter", detail));
+    }
+    Ok(CancelManyBody { filter, reason, dry_run })
+}
+
+fn filter(value: &RawValue) -> Result<TaskFilter, Problem> {
+    if !value.get().starts_with('{') {
+        return Err(Problem::invalid_field("filter", "must be an object with app, model, status or owner"));
+    }
+    let fields = Fields::parse(value.get().as_bytes(), &["app", "model", "status", "owner"])?;
+    let part = |name: &str| -> Result<Option<String>, Problem> {
+        let wrong = |_| Problem::invalid_field(name, "must be a text or null");
+        fields.given(name).map(|value| serde_json::from_str(value.get()).map_err(wrong)).transpose()
+    };
+    let a_name = |field: &str| -> Result<Option<Name>, Problem> {
+        let wrong = |_| Problem::invalid_field(field, query::NAME);
+        part(field)?.map(|text| Name::new(&text).map_err(wrong)).transpose()
+    };
+    let status = part("status")?.map(|text| text.parse());
+    let owner = part("owner")?;
+    let owner = owner.map(|text| query::an_owner(&text).map(Into::into).ok_or(()));
+    Ok(TaskFilter {
+        app: a_name("app")?,
+        model: a_name("model")?,
+        status: status.transpose().map_err(|_| Problem::invalid_field("status", query::STATUS))?,
+        owner: owner.transpose().map_err(|()| Problem::invalid_field("owner", query::OWNER))?,
+    })
+}
+
+fn switch(fields: &Fields, name: &str) -> Result<bool, Problem> {
+    let wrong = |_| Problem::invalid_field(name, "must be true, false or null");
+    let given = fields.given(name).map(|value| serde_json::from_str(value.get()).map_err(wrong));
+    Ok(given.transpose()?.unwrap_or(false))
 }
 
 /// Any JSON; no body at all is `null`.

@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field};
 
-use crate::Coordinator;
 use crate::task::{Name, TaskKey};
+use crate::{CancelledTask, Coordinator};
 
 use super::action::{Action, Needs};
 use super::audit::Entry;
@@ -163,9 +163,9 @@ impl Call {
         let may = match self.action.needs() {
             Needs::Nothing => true,
             Needs::ToStart => user.may_start(key.app.as_str(), key.model.as_str()),
-            Needs::ToView => user.may_view(&task),
+            Needs::ToView | Needs::ToViewEach => user.may_view(&task),
             Needs::ToViewAny => user.view_scope() == Scope::Any,
-            Needs::ToCancel => user.may_cancel(&task),
+            Needs::ToCancel | Needs::ToCancelEach => user.may_cancel(&task),
         };
         if may { Ok(()) } else { Err(self.forbidden(key)) }
     }
@@ -202,6 +202,24 @@ impl Call {
     /// The write was accepted.
     pub(super) fn done(&mut self, result: &'static str) {
         self.entry.done(result);
+    }
+
+    /// Many tasks were cancelled: the log names them all, as each is a write.
+    pub(super) fn cancelled_many(&mut self, tasks: &[CancelledTask], is_dry_run: bool) {
+        if is_dry_run {
+            return self.entry.done("dry_run");
+        }
+        let keys: Vec<String> = tasks.iter().map(|task| task.key.to_string()).collect();
+        self.entry.task(keys.join(" "));
+        self.entry.done("cancelled");
+    }
+
+    /// The request was carried out before: its first answer is given again.
+    pub(super) fn replayed(&mut self, task: Option<&TaskKey>) {
+        if let Some(task) = task {
+            self.entry.task(task.to_string());
+        }
+        self.entry.done("replayed");
     }
 
     /// A task was made.

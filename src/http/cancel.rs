@@ -10,17 +10,24 @@ use crate::{CancelOptions, CommandError, Receipt};
 use super::auth::Principal;
 use super::bodies;
 use super::call::Call;
-use super::dto::{ReceiptDto, json};
+use super::dto::ReceiptDto;
 use super::prefer::Wait;
 use super::problem::Problem;
+use super::repeat::{Before, Once};
 use super::tasks::add_header;
 
 /// `POST /cancel/{app}/{model}/{id}`
 pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpResponse, Error> {
     let key = call.task()?;
     let user: U = call.user().await?;
-    let reason = bodies::cancel(call.body().await?.as_deref())?;
+    let sent = call.body().await?;
+    let reason = bodies::cancel(sent.as_deref())?;
+    let mut once = Once::of(call, user.name(), sent.as_deref())?;
     call.check_existing(&user, &key).await?;
+    if let Before::Answer(answer, _) = once.before(call).await? {
+        call.replayed(None);
+        return Ok(answer);
+    }
     let mut options = CancelOptions { reason, by: Some(user.name()), ..CancelOptions::default() };
     let wait = Wait::of(call.headers());
     if let Some(wait) = wait {
@@ -33,7 +40,7 @@ pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     };
     let told = ReceiptDto::new(key.id, &receipt);
     call.done(told.word());
-    let mut answer = json(told.status(), &told)?;
+    let mut answer = once.answer(call, Some(key.id), told.status(), &told).await?;
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);
     }

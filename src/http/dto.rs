@@ -8,8 +8,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;
 
-use crate::Receipt;
 use crate::task::{Cause, Cleanup, JsonText, Name, Record, Status, StoppedBy, TaskId, Timeout, Timestamp};
+use crate::{CancelledMany, CancelledTask, Receipt};
 
 use super::problem::Problem;
 
@@ -156,14 +156,77 @@ impl<'a> SignalDto<'a> {
     }
 }
 
-/// An answer in JSON. What it says is true now: nobody may keep it.
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct TaskPageDto<'a> {
+    items: Vec<TaskDto<'a>>,
+    next: Option<String>,
+}
+
+impl<'a> TaskPageDto<'a> {
+    pub(super) fn new(tasks: &'a [Record], next: Option<String>) -> Self {
+        Self { items: tasks.iter().map(TaskDto::from).collect(), next }
+    }
+}
+
+/// The answer to a cancel of many.
+#[derive(Debug, Serialize)]
+pub(super) struct CancelledManyDto<'a> {
+    matched: usize,
+    cancelled: usize,
+    cancelling: usize,
+    not_running: usize,
+    more: bool,
+    tasks: Vec<CancelledTaskDto<'a>>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+struct CancelledTaskDto<'a> {
+    id: TaskId,
+    app: &'a Name,
+    model: &'a Name,
+    status: Status,
+    stopped_by: Option<StoppedBy>,
+}
+
+impl<'a> From<&'a CancelledMany> for CancelledManyDto<'a> {
+    fn from(told: &'a CancelledMany) -> Self {
+        let one = |task: &'a CancelledTask| CancelledTaskDto {
+            id: task.key.id,
+            app: &task.key.app,
+            model: &task.key.model,
+            status: task.status,
+            stopped_by: task.stopped_by,
+        };
+        Self {
+            matched: told.matched,
+            cancelled: told.cancelled,
+            cancelling: told.cancelling,
+            not_running: told.not_running,
+            more: told.more,
+            tasks: told.tasks.iter().map(one).collect(),
+        }
+    }
+}
+
+/// An answer in JSON.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(value).map_err(|error| {
+    Ok(respond(status, text(value)?))
+}
+
+/// The JSON of an answer.
+pub(super) fn text<T: Serialize>(value: &T) -> Result<String, Problem> {
+    serde_json::to_string(value).map_err(|error| {
         tracing::error!(%error, "an answer could not be written as JSON");
         Problem::internal()
-    })?;
+    })
+}
+
+/// An answer of JSON. What it says is true now: nobody may keep it.
+pub(super) fn respond(status: StatusCode, body: String) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    Ok(response.content_type("application/json").insert_header((CACHE_CONTROL, "no-store")).body(body))
+    response.content_type("application/json").insert_header((CACHE_CONTROL, "no-store")).body(body)
 }
 
 #[cfg(test)]

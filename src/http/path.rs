@@ -11,6 +11,10 @@ use crate::task::{Name, TaskId, TaskKey, is_event_name};
 use super::problem::Problem;
 use super::refusals::signal_name;
 
+/// All tasks.
+pub(super) const TASKS: &str = "/tasks";
+/// Where many are cancelled.
+pub(super) const CANCEL_MANY: &str = "/cancel";
 /// Where tasks of one model are started.
 pub(super) const MODEL: &str = "/tasks/{quell_app}/{quell_model}";
 /// One task.
@@ -94,13 +98,13 @@ fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
 }
 
-fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+pub(super) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
     Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map(Query::into_inner)
         .map_err(|_| Problem::invalid_path("query", "is malformed"))
 }
 
-fn unknown(parameter: &str) -> Problem {
+pub(super) fn unknown(parameter: &str) -> Problem {
     Problem::invalid_path(parameter, "is no query parameter of this route: leave it out")
 }
 

@@ -61,7 +61,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    InvalidPath = "invalid-path", "The path or query is malformed", BAD_REQUEST, None;
+    InvalidPath = "invalid-path", "The path, the query or a header is malformed", BAD_REQUEST, None;
     InvalidTaskId = "invalid-task-id", "The task id is malformed", BAD_REQUEST, None;
     InvalidBody = "invalid-body", "The body is malformed", BAD_REQUEST, None;
     Unauthorized = "unauthorized", "Credentials are missing or wrong", UNAUTHORIZED, None;
@@ -73,10 +73,12 @@ kinds! {
     MethodNotAllowed = "method-not-allowed", "The method is not known for this path", METHOD_NOT_ALLOWED, None;
     RequestTimeout = "request-timeout", "The body did not come in time", REQUEST_TIMEOUT, None;
     AlreadyEnded = "already-ended", "The task has ended", CONFLICT, None;
+    KeyInUse = "key-in-use", "A request with this key is under way", CONFLICT, None;
     BodyTooLarge = "body-too-large", "The body is too large", PAYLOAD_TOO_LARGE, None;
     UnsupportedMediaType = "unsupported-media-type", "The body is not JSON", UNSUPPORTED_MEDIA_TYPE, None;
     InvalidInput = "invalid-input", "The input does not fit", UNPROCESSABLE_ENTITY, None;
     TooManyTasks = "too-many-tasks", "You have too many unfinished tasks", TOO_MANY_REQUESTS, Some(1);
+    KeyReused = "key-reused", "The key was used for another request", UNPROCESSABLE_ENTITY, None;
     Internal = "internal-error", "The server met a defect", INTERNAL_SERVER_ERROR, None;
     ShuttingDown = "shutting-down", "The server is shutting down", SERVICE_UNAVAILABLE, Some(5);
     TooManyPending = "too-many-pending", "Too much is waiting", SERVICE_UNAVAILABLE, Some(1);
@@ -171,6 +173,23 @@ impl Problem {
         Self::new(
             Kind::AlreadyEnded,
             format!("`{task}` has ended (it is {status}) and does not change any more"),
+        )
+    }
+
+    /// A request with the same idempotency key has not been answered yet.
+    pub(super) fn key_in_use() -> Self {
+        Self::new(
+            Kind::KeyInUse,
+            "a request with this Idempotency-Key is under way: repeat it in a while to get its answer",
+        )
+    }
+
+    /// Another request has the idempotency key.
+    pub(super) fn key_reused() -> Self {
+        Self::of_field(
+            Kind::KeyReused,
+            "Idempotency-Key",
+            "was used for another request within 24 hours (another path, or other bytes as body): take a new one",
         )
     }
 

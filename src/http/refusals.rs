@@ -20,6 +20,7 @@ impl From<StartError> for Problem {
             StartError::IdleTimeoutTooLong { given: _, most } => too_long("idle_timeout_seconds", most),
             StartError::TooManyOfOwner(count) => Self::too_many_tasks(count),
             StartError::TooManyPending(count) => too_many(count),
+            StartError::KeyTaken => Self::key_in_use(),
             StartError::Refused(refusal) => refusal.into(),
         }
     }
@@ -37,6 +38,7 @@ impl From<CommandError> for Problem {
                 "{count} signals wait for this task already: try again when it has taken some"
             )),
             CommandError::TooManyPending(count) => too_many(count),
+            CommandError::KeyTaken => Self::key_in_use(),
             CommandError::Refused(refusal) => refusal.into(),
         }
     }

@@ -18,17 +18,19 @@ use super::call::{Site, answer};
 use super::options::HttpOptions;
 use super::problem::Problem;
 use super::request::lead;
-use super::{cancel, health, numbers, stream, tasks};
+use super::{cancel, cancel_many, health, list, numbers, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
 /// | route | does |
 /// |---|---|
 /// | `POST /tasks/{app}/{model}` | starts a task |
+/// | `GET /tasks` | lists those that the caller may see |
 /// | `GET /tasks/{app}/{model}/{id}` | shows it |
 /// | `PATCH /tasks/{app}/{model}/{id}` | moves its deadline |
 /// | `POST /tasks/{app}/{model}/{id}/signals/{name}` | hands it a signal |
 /// | `POST /cancel/{app}/{model}/{id}` | cancels it |
+/// | `POST /cancel` | cancels many |
 /// | `GET /stream/{app}/{model}/{id}` | its events, as server-sent events |
 /// | `GET /metrics` | the runtime's numbers, for those who may see everybody's tasks |
 /// | `GET /health`, `GET /livez`, `GET /readyz` | without credentials: whether the process answers, and takes work |
@@ -88,10 +90,12 @@ fn resource<U: Principal>(site: &Site, path: &'static str) -> impl HttpServiceFa
 fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route {
     match action {
         Action::Start => route.to(answer(site, action, tasks::start_task::<U>)),
+        Action::List => route.to(answer(site, action, list::list_tasks::<U>)),
         Action::Show => route.to(answer(site, action, tasks::show_task::<U>)),
         Action::Patch => route.to(answer(site, action, tasks::patch_task::<U>)),
         Action::Signal => route.to(answer(site, action, tasks::signal_task::<U>)),
         Action::Cancel => route.to(answer(site, action, cancel::cancel_task::<U>)),
+        Action::CancelMany => route.to(answer(site, action, cancel_many::cancel_tasks::<U>)),
         Action::Stream => route.to(answer(site, action, stream::stream_task::<U>)),
         Action::Metrics => route.to(answer(site, action, numbers::show_metrics::<U>)),
         Action::Health | Action::Live => route.to(health::show_health),

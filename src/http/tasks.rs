@@ -6,40 +6,93 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{Error, HttpResponse};
 
-use crate::task::Record;
-use crate::{CommandError, Coordinator, StartRequest};
+use crate::task::{Name, Record, TaskKey};
+use crate::{CommandError, Coordinator, StartError, StartRequest};
 
 use super::auth::Principal;
 use super::call::Call;
 use super::dto::{ReceiptDto, SignalDto, TaskDto, json};
 use super::prefer::Wait;
 use super::problem::Problem;
+use super::repeat::{Before, Once};
 use super::{bodies, path};
 
 /// `POST /tasks/{app}/{model}`
 pub(super) async fn start_task<U: Principal>(call: &mut Call) -> Result<HttpResponse, Error> {
     let (app, model) = call.model()?;
     let user: U = call.user().await?;
-    let body = bodies::start(call.body().await?.as_deref())?;
+    let sent = call.body().await?;
+    let body = bodies::start(sent.as_deref())?;
+    let mut once = Once::of(call, user.name(), sent.as_deref())?;
     call.check_start(&user, &app, &model)?;
     let mut request = StartRequest::new(app.as_str(), model.as_str(), user.name());
     (request.input, request.timeout, request.idle_timeout) = (body.input, body.timeout, body.idle_timeout);
     request.request_id = call.request_id();
-    let started = call.coordinator().start(request).await.map_err(Problem::from)?;
-    call.started(&started.key);
+    let started = match start_or_find(call, request, &mut once, &app, &model).await? {
+        Started::Task(record) => record,
+        Started::Answered(answer) => return Ok(answer),
+    };
     let wait = Wait::of(call.headers());
     let record = match wait {
         Some(wait) => at_the_end_of(wait, call.coordinator(), started).await,
         None => started,
     };
     let status = if record.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut answer = json(status, &TaskDto::from(&record))?;
-    let location = path::location(call.request().path(), &record.key);
-    add_header(&mut answer, LOCATION.as_str(), location);
+    let mut answer = once.answer(call, Some(record.key.id), status, &TaskDto::from(&record)).await?;
+    add_location(call, &mut answer, &record.key);
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);
     }
     Ok(answer)
+}
+
+/// What came of a start.
+enum Started {
+    /// This task: a new one, or that of an earlier request whose answer was lost.
+    Task(Record),
+    /// The answer to an earlier request.
+    Answered(HttpResponse),
+}
+
+async fn start_or_find(
+    call: &mut Call,
+    request: StartRequest,
+    once: &mut Once,
+    app: &Name,
+    model: &Name,
+) -> Result<Started, Problem> {
+    let key = |id| TaskKey { app: app.clone(), model: model.clone(), id };
+    let mut before = once.before(call).await?;
+    if matches!(before, Before::Nothing) {
+        match call.coordinator().start_once(request, once.request()).await {
+            Ok(record) => {
+                call.started(&record.key);
+                return Ok(Started::Task(record));
+            }
+            // The client of the first one left while it was under way: it is done by now.
+            Err(StartError::KeyTaken) => before = once.before(call).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match before {
+        Before::Nothing => Err(Problem::key_in_use()),
+        Before::Started(id) => {
+            call.replayed(Some(&key(id)));
+            Ok(Started::Task(call.coordinator().task(&key(id)).await?))
+        }
+        Before::Answer(mut answer, task) => {
+            let task = task.map(key);
+            call.replayed(task.as_ref());
+            if let Some(task) = &task {
+                add_location(call, &mut answer, task);
+            }
+            Ok(Started::Answered(answer))
+        }
+    }
+}
+
+fn add_location(call: &Call, answer: &mut HttpResponse, key: &TaskKey) {
+    add_header(answer, LOCATION.as_str(), path::location(call.request().path(), key));
 }
 
 /// `GET /tasks/{app}/{model}/{id}`
@@ -67,18 +120,34 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let key = call.task()?;
     let name = path::signal(call.request())?;
     let user: U = call.user().await?;
-    let data = bodies::signal(call.body().await?.as_deref())?;
+    let sent = call.body().await?;
+    let data = bodies::signal(sent.as_deref())?;
+    let mut once = Once::of(call, user.name(), sent.as_deref())?;
     call.check_existing(&user, &key).await?;
-    match call.coordinator().signal(&key, &name, data).await {
+    let accepted = SignalDto::accepted(key.id, &name);
+    once.will_answer(StatusCode::ACCEPTED, &accepted)?;
+    if let Before::Answer(answer, _) = once.before(call).await? {
+        call.replayed(None);
+        return Ok(answer);
+    }
+    match call.coordinator().signal_once(&key, &name, data, once.request()).await {
         Ok(()) => {
             call.done("accepted");
-            Ok(json(StatusCode::ACCEPTED, &SignalDto::accepted(key.id, &name))?)
+            Ok(json(StatusCode::ACCEPTED, &accepted)?)
         }
         Err(CommandError::Ended(record)) => {
             let told = ReceiptDto::not_running(&record);
             call.done(told.word());
-            Ok(json(told.status(), &told)?)
+            Ok(once.answer(call, Some(key.id), told.status(), &told).await?)
         }
+        // The client of the first one left while it was under way: it is done by now.
+        Err(CommandError::KeyTaken) => match once.before(call).await? {
+            Before::Answer(answer, _) => {
+                call.replayed(None);
+                Ok(answer)
+            }
+            Before::Nothing | Before::Started(_) => Err(Problem::key_in_use().into()),
+        },
         Err(error) => Err(Problem::from(error).into()),
     }
 }

@@ -235,7 +235,10 @@ pub(crate) fn must_survive(write: &Write, reply: &Reply) -> bool {
         | Write::Queue { .. }
         | Write::Begin { .. }
         | Write::SetTimeout { .. }
-        | Write::Signal { .. } => false,
+        | Write::Signal { .. }
+        | Write::KeepAnswer { .. }
+        | Write::PruneKeys { .. }
+        | Write::Prune { .. } => false,
     }
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
+use crate::task::{Record, TaskKey, Timeout};
 
-use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
+use super::messages::{Resume, Resumed, Start, StartFields, Status};
 use super::metrics::OpenStream;
 use super::services::Services;
 use super::time_limits::TimeLimits;
@@ -21,7 +21,7 @@ use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
 };
-use crate::store::{Answer, QueuedSignal, StoreError, Write};
+use crate::store::RepeatableRequest;
 
 /// The runtime, from outside. Cloning is cheap.
 ///
@@ -30,7 +30,7 @@ use crate::store::{Answer, QueuedSignal, StoreError, Write};
 /// # Cancel safety
 /// Dropping a future of this handle takes nothing back: a command, once sent, is carried out.
 #[derive(Clone)]
-pub struct Coordinator(Arc<Services>);
+pub struct Coordinator(pub(super) Arc<Services>);
 
 impl fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,9 +56,19 @@ impl Coordinator {
     /// `pending`.
     ///
     /// # Errors
-    /// [`StartError`]; then no row was made, unless the refusal says [`StoreError::OutcomeUnknown`].
+    /// [`StartError`]; then no row was made, unless the refusal says
+    /// [`StoreError::OutcomeUnknown`](crate::store::StoreError::OutcomeUnknown).
     pub async fn start(&self, request: StartRequest) -> Result<Record, StartError> {
-        self.make(request, false).await
+        self.make(request, false, None).await
+    }
+
+    /// The same for a request with a key, which is kept together with the row.
+    pub(crate) async fn start_once(
+        &self,
+        request: StartRequest,
+        once: Option<Arc<RepeatableRequest>>,
+    ) -> Result<Record, StartError> {
+        self.make(request, false, once).await
     }
 
     /// Makes a row that waits as `pending` until [`Coordinator::start_task`] starts it.
@@ -66,10 +76,15 @@ impl Coordinator {
     /// # Errors
     /// As [`Coordinator::start`].
     pub async fn create(&self, request: StartRequest) -> Result<Record, StartError> {
-        self.make(request, true).await
+        self.make(request, true, None).await
     }
 
-    async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
+    async fn make(
+        &self,
+        request: StartRequest,
+        create_only: bool,
+        once: Option<Arc<RepeatableRequest>>,
+    ) -> Result<Record, StartError> {
         let StartRequest { app, model, input, owner, timeout, idle_timeout, request_id } = request;
         let Some(found) = self.0.registry.model(&app, &model).cloned() else {
             return Err(StartError::UnknownModel { app, model });
@@ -85,7 +100,7 @@ impl Coordinator {
         let runnable =
             parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
         let (reply, answer) = oneshot::channel();
-        let task = StartFields { input, owner, timeout, idle_timeout };
+        let task = StartFields { input, owner, timeout, idle_timeout, request: once };
         let by = StartedBy::here(request_id);
         self.0.command(Start { model: found, runnable, task, create_only, by, reply })?;
         self.0.answered(answer).await?
@@ -218,49 +233,6 @@ impl Coordinator {
         .await?
     }
 
-    /// Hands a signal to an unfinished task; durable when this returns. It is kept, in order, until the body
-    /// takes it, also before the body waits for it; up to 1,000 wait for one task.
-    ///
-    /// # Errors
-    /// [`CommandError::SignalName`], [`CommandError::Ended`], [`CommandError::NotFound`],
-    /// [`CommandError::TooManySignals`], [`CommandError::Refused`].
-    pub async fn signal(&self, key: &TaskKey, name: &str, data: JsonText) -> Result<(), CommandError> {
-        if !is_event_name(name) {
-            return Err(CommandError::SignalName(name.to_owned()));
-        }
-        // Existence first: the id may belong to another model.
-        self.owner(key).await?;
-        let answer = self.send_signal(key.id, name.to_owned(), data).await?;
-        match answer {
-            Answer::Stale => Err(self.ended(key).await),
-            Answer::Full(count) => Err(CommandError::TooManySignals(count)),
-            _ => Ok(()),
-        }
-    }
-
-    async fn send_signal(&self, id: TaskId, name: String, data: JsonText) -> Result<Answer, Refusal> {
-        let services = Arc::clone(&self.0);
-        let (tx, rx) = oneshot::channel();
-        let write = Write::Signal { id, name: name.clone(), data: data.clone(), at: self.0.clock.wall() };
-        let done = move |answer: Result<Answer, StoreError>| {
-            if let Ok(Answer::Signalled(signal)) = answer {
-                services.tell_coordinator(Deliver { id, signal: QueuedSignal { signal, name, data } });
-            }
-            // Err: whoever signalled has gone, which takes nothing back.
-            let _ = tx.send(answer);
-        };
-        self.0.commit(write, Reply::Call(Box::new(done)));
-        self.0.answered(rx).await?.map_err(Refusal::Unavailable)
-    }
-
-    /// Why a command on a task that has ended was not carried out.
-    async fn ended(&self, key: &TaskKey) -> CommandError {
-        match self.task(key).await {
-            Ok(record) => CommandError::Ended(Box::new(record)),
-            Err(error) => error,
-        }
-    }
-
     /// Waits for the end of a task and gives its row.
     ///
     /// # Errors
@@ -379,7 +351,7 @@ impl Coordinator {
     }
 
     /// Carries something out to its end, also where nobody waits for it any more.
-    async fn errand<T: Send + 'static>(
+    pub(super) async fn errand<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Refusal> {

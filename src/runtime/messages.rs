@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::body::Report;
 use crate::lifecycle::{Ask, BodyEnd};
-use crate::store::{Answer, NewTask, QueuedSignal, StoreError, Write};
+use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError, Write};
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
@@ -75,6 +75,8 @@ pub(crate) struct StartFields {
     pub(crate) timeout: Option<Timeout>,
     /// The same.
     pub(crate) idle_timeout: Option<Timeout>,
+    /// The key of the request, where it has one.
+    pub(crate) request: Option<Arc<RepeatableRequest>>,
 }
 
 /// A start of a task whose row exists.

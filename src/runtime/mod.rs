@@ -14,9 +14,11 @@
 //! | `trace` | the span in which user code runs |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
-//! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
+//! | `listing`, `repeat`, `retention` | searches; requests that are made twice; removing what is old |
+//! | `queue`, `cancel`, `cancel_many`, `signal`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
 mod cancel;
+mod cancel_many;
 mod clock;
 mod context;
 mod coordinator;
@@ -29,6 +31,7 @@ mod hub;
 mod idle;
 mod input;
 mod intake;
+mod listing;
 mod live;
 mod messages;
 mod metrics;
@@ -37,11 +40,14 @@ mod outcome;
 mod queue;
 mod recovery;
 mod registry;
+mod repeat;
+mod retention;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
 mod services;
 mod shutdown;
+mod signal;
 mod start;
 mod task_actor;
 mod time_limits;
@@ -49,10 +55,12 @@ mod trace;
 mod watch;
 
 pub use crate::body::Cleaned;
+pub use cancel_many::{CancelManyOptions, CancelledMany, CancelledTask, MAX_CANCELLED_AT_ONCE};
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
+pub use listing::TaskPage;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
@@ -60,5 +68,6 @@ pub use outcome::{
     StartRequest,
 };
 pub use registry::{Registry, RegistryError};
+pub(crate) use repeat::{Earlier, Place};
 pub use start::{Runtime, RuntimeError, RuntimeSettings};
 pub use watch::Watch;

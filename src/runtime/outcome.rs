@@ -119,6 +119,9 @@ pub enum StartError {
     /// Too many tasks wait for room already.
     #[error("{0} tasks wait already: try again when some have run")]
     TooManyPending(usize),
+    /// A request with the same `Idempotency-Key` was carried out before.
+    #[error("a request with the same key was carried out before")]
+    KeyTaken,
     /// The command was not taken.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -178,6 +181,9 @@ pub enum CommandError {
     /// Too many tasks wait for room already.
     #[error("{0} tasks wait already: try again when some have run")]
     TooManyPending(usize),
+    /// A request with the same `Idempotency-Key` was carried out before.
+    #[error("a request with the same key was carried out before")]
+    KeyTaken,
     /// The command was not taken.
     #[error(transparent)]
     Refused(#[from] Refusal),

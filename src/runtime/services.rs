@@ -21,6 +21,7 @@ use super::live::Live;
 use super::messages::{Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
+use super::repeat::UnderWay;
 use super::time_limits::Bounds;
 use super::{Clock, Readiness, Refusal, RuntimeSettings};
 
@@ -155,6 +156,8 @@ pub(crate) struct Services {
     pub(crate) health: Health,
     pub(crate) live: LiveIndex,
     pub(crate) metrics: Arc<Metrics>,
+    /// Requests with a key that are under way.
+    pub(crate) under_way: Arc<UnderWay>,
     /// Room for events that wait for the disk, in KiB.
     pub(crate) event_room: Arc<Semaphore>,
     /// Fires when every row is written and watchers are to be told that nothing follows.
@@ -190,6 +193,7 @@ impl Services {
             health: Health::new(),
             live: LiveIndex::new(),
             metrics,
+            under_way: Arc::default(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
             hurried: CancellationToken::new(),

@@ -18,7 +18,7 @@ use super::metrics::{HostRecorder, Metrics};
 use super::recovery::{Recovered, created, recover};
 use super::roster::{Bounds, Roster};
 use super::services::{OnFailure, Services};
-use super::{Clock, Coordinator, Registry, SystemClock, time_limits};
+use super::{Clock, Coordinator, Registry, SystemClock, retention, time_limits};
 use crate::task::{TaskId, Timeout};
 
 /// How often the two central actors are looked after.
@@ -53,6 +53,9 @@ pub struct RuntimeSettings {
     pub max_blocking: usize,
     /// How many of each task's newest events are kept; 10,000 by default, at least 1.
     pub keep_events: i64,
+    /// How long a finished task is kept, with its events; none, the default, keeps it for ever. Older ones are
+    /// removed a few at a time. The file does not shrink: its room is used again.
+    pub retention: Option<Duration>,
     /// `synchronous=NORMAL` instead of FULL: acknowledged writes may be lost when the power fails.
     pub synchronous_normal: bool,
     /// Wall time, as it goes into rows and events; the system's by default. A jump of it moves no deadline of a task
@@ -81,6 +84,7 @@ impl Default for RuntimeSettings {
             body_threads: 0,
             max_blocking: 512,
             keep_events: 10_000,
+            retention: None,
             synchronous_normal: false,
             clock: Arc::new(SystemClock),
             recorder: None,
@@ -101,6 +105,7 @@ impl fmt::Debug for RuntimeSettings {
             .field("body_threads", &self.body_threads)
             .field("max_blocking", &self.max_blocking)
             .field("keep_events", &self.keep_events)
+            .field("retention", &self.retention)
             .field("synchronous_normal", &self.synchronous_normal)
             .finish_non_exhaustive()
     }
@@ -262,6 +267,7 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     services.actors_started().await;
     look_after(&services);
     services.health.set_ready();
+    services.pool.timers().spawn(retention::run(Arc::downgrade(&services), settings.retention));
     tracing::info!(node = %services.node, settled, waiting, "the runtime is ready");
     Ok(Coordinator::new(services))
 }

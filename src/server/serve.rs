@@ -185,6 +185,7 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
         max_running_per_owner: Some(settings.max_running_per_owner),
         default_timeout: settings.default_timeout,
         max_timeout: settings.max_timeout,
+        retention: settings.retention,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

@@ -10,13 +10,16 @@ mod error;
 mod faults;
 mod reader;
 mod readers;
+mod repeat;
 mod schema;
 mod sqlite;
 mod write;
 
 pub use error::{OpenError, StoreError};
 pub use faults::{Fault, Faults};
-pub use reader::{EventPage, Reader};
+pub use reader::{Briefs, EventPage, Reader, Records, Search};
 pub use readers::Readers;
+pub(crate) use repeat::keys_over;
+pub use repeat::{KEEP_ANSWERS, KeptAnswer, KeptRequest, RepeatableRequest};
 pub use sqlite::{SqliteDatabase, SqliteOptions, SqliteReader, SqliteWriter, Synchronous, parse_url};
 pub use write::{Answer, Committed, MAX_SIGNALS, NewTask, QueuedSignal, Store, Write};

@@ -101,8 +101,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::store::EventPage;
-    use crate::task::{Record, TaskId};
+    use crate::store::{Briefs, EventPage, KeptRequest, Records, Search};
+    use crate::task::{Record, TaskId, Timestamp};
 
     /// Tells when it is dropped.
     struct Nothing(mpsc::SyncSender<Option<String>>);
@@ -134,6 +134,22 @@ mod tests {
 
         fn pending(&mut self) -> Result<u64, StoreError> {
             Ok(0)
+        }
+
+        fn search(&mut self, _: &Search) -> Result<Briefs, StoreError> {
+            Ok(Briefs::default())
+        }
+
+        fn records(&mut self, _: &[TaskId]) -> Result<Records, StoreError> {
+            Ok(Records::default())
+        }
+
+        fn old_tasks(&mut self, _: i64, _: Timestamp, _: u32) -> Result<Vec<(TaskId, bool)>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn request(&mut self, _: &str, _: &str) -> Result<Option<KeptRequest>, StoreError> {
+            Ok(None)
         }
     }
 

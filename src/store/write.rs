@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::lifecycle::{Ask, Ending};
 use crate::task::{Event, JsonText, NewEvent, TaskId, TaskKey, Timeout, Timestamp};
 
-use super::StoreError;
+use super::{KeptAnswer, RepeatableRequest, StoreError};
 
 /// How many signals may wait for one task.
 pub const MAX_SIGNALS: usize = 1_000;
@@ -28,6 +28,8 @@ pub struct NewTask {
     pub idle_timeout: Option<Timeout>,
     /// When.
     pub at: Timestamp,
+    /// The key of the request that starts it: kept together with the row, or neither.
+    pub request: Option<Arc<RepeatableRequest>>,
 }
 
 /// One guarded change of the database.
@@ -138,6 +140,8 @@ pub enum Write {
         data: JsonText,
         /// When.
         at: Timestamp,
+        /// The key of the request that brought it: kept together with the signal, or neither.
+        request: Option<Arc<RepeatableRequest>>,
     },
     /// Removes a signal that the body took. Stale where it is gone already.
     TakeSignal {
@@ -155,14 +159,46 @@ pub enum Write {
         /// The event.
         event: NewEvent,
     },
+    /// Keeps the answer to a request. Stale where another request has its key.
+    KeepAnswer {
+        /// The request.
+        request: Arc<RepeatableRequest>,
+        /// The task that it was about.
+        task: Option<TaskId>,
+        /// The answer.
+        answer: KeptAnswer,
+        /// When.
+        at: Timestamp,
+    },
+    /// Removes up to `rows` keys that were made at `before` or earlier. Answers [`Answer::Pruned`].
+    PruneKeys {
+        /// Keys of this instant and older ones go.
+        before: Timestamp,
+        /// The most keys.
+        rows: u32,
+    },
+    /// Removes tasks that ended at `before` or earlier, with all that belongs to them, one after the other, until
+    /// about `rows` rows are gone; the oldest events of a task go first, so that a log that is cut short still
+    /// has no gap. Others stay as they are. Answers [`Answer::Pruned`].
+    Prune {
+        /// Which.
+        tasks: Vec<TaskId>,
+        /// Only those that ended at this instant or earlier.
+        before: Timestamp,
+        /// The most rows.
+        rows: u32,
+    },
 }
 
 impl Write {
-    /// The task it belongs to; none for a reservation.
+    /// The task it belongs to; none where it belongs to no one task.
     #[must_use]
     pub fn task(&self) -> Option<TaskId> {
         match self {
-            Self::ReserveIds { .. } => None,
+            Self::ReserveIds { .. }
+            | Self::KeepAnswer { .. }
+            | Self::PruneKeys { .. }
+            | Self::Prune { .. } => None,
             Self::Create { task, .. } | Self::CreateRunning { task, .. } => Some(task.key.id),
             Self::Queue { id, .. }
             | Self::Begin { id, .. }
@@ -203,6 +239,15 @@ pub enum Answer {
     Signalled(i64),
     /// So many signals wait already. Nothing changed.
     Full(usize),
+    /// Another request has this one's key: nothing changed.
+    KeyTaken,
+    /// What there was to remove, within the limit.
+    Pruned {
+        /// How many keys, or whole tasks, are gone.
+        gone: u32,
+        /// Whether the limit was met before all were looked at.
+        more: bool,
+    },
 }
 
 /// What became durable with one group.

@@ -6,6 +6,7 @@
 mod cancel;
 mod event;
 mod failure;
+mod filter;
 mod json;
 mod key;
 mod record;
@@ -16,6 +17,7 @@ mod timestamp;
 pub use cancel::{CancelRequest, Cause, Cleanup, StoppedBy, UnknownWord, default_reason};
 pub use event::{Event, EventError, EventType, MAX_EVENT_BYTES, NewEvent, is_event_name};
 pub use failure::{Failure, TaskCancelled, TaskError};
+pub use filter::{TaskBrief, TaskFilter};
 pub use json::{JsonText, NotJson};
 pub use key::{KeyError, Name, TaskId, TaskKey};
 pub use record::Record;

@@ -33,6 +33,13 @@ impl Timestamp {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
 
+    /// The instant this long before.
+    #[must_use]
+    pub fn before(self, time: std::time::Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// The later of the two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

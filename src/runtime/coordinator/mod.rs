@@ -146,9 +146,9 @@ impl CoordinatorActor {
         };
         let Start { model, runnable, task, reply, by, .. } = start;
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
-        let StartFields { input, owner, timeout, idle_timeout } = task;
+        let StartFields { input, owner, timeout, idle_timeout, request } = task;
         let at = self.services.clock.wall();
-        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout, at });
+        let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout, at, request });
         self.roster.count(id, &task.owner);
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
@@ -175,7 +175,7 @@ impl CoordinatorActor {
         let services = Arc::clone(&self.services);
         let write = Write::Create { task, queued };
         let done = move |answer: Result<Answer, _>| {
-            let (id, is_made) = (record.key.id, answer.is_ok());
+            let (id, is_made) = (record.key.id, matches!(answer, Ok(Answer::Applied)));
             if is_made {
                 services.metrics.created();
             }
@@ -188,7 +188,11 @@ impl CoordinatorActor {
                 (false, false) => services.tell_coordinator(Left(id)),
                 (true, false) => {}
             }
-            let _ = reply.send(answer.map(|_| record).map_err(|error| Refusal::Unavailable(error).into()));
+            let _ = reply.send(match answer {
+                Ok(Answer::KeyTaken) => Err(StartError::KeyTaken),
+                Ok(_) => Ok(record),
+                Err(error) => Err(Refusal::Unavailable(error).into()),
+            });
         };
         self.services.commit(write, Reply::Call(Box::new(done)));
     }

@@ -144,7 +144,7 @@ impl TaskActor {
     /// The row is durable, or could not be written.
     fn start_recorded(&mut self, answer: Result<Answer, StoreError>) {
         match answer {
-            Ok(Answer::Stale) => self.give_up_start(None),
+            Ok(Answer::Stale | Answer::KeyTaken) => self.give_up_start(None),
             Ok(answer) => {
                 if let Answer::Begun(signals) = answer {
                     for signal in signals {
@@ -211,7 +211,8 @@ impl TaskActor {
         }
         match (self.origin.take(), refusal) {
             (Some(Origin::New { reply, .. }), refusal) => {
-                let _ = reply.send(Err(refusal.unwrap_or(Refusal::Stopped).into()));
+                // A new row is refused for one reason only: the request that starts it was carried out before.
+                let _ = reply.send(Err(refusal.map_or(StartError::KeyTaken, StartError::from)));
             }
             (Some(Origin::Pending { reply: Some(reply), .. }), Some(refusal)) => {
                 let _ = reply.send(Err(refusal.into()));

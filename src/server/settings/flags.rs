@@ -59,6 +59,9 @@ pub struct Flags {
     /// Longest timeout; with it every task has one [env: QUELL_MAX_TIMEOUT] [default: none]
     #[arg(long, value_name = "TIME")]
     pub max_timeout: Option<String>,
+    /// How long a finished task is kept: 30d, 12h; `none` keeps all [env: QUELL_RETENTION] [default: 30d]
+    #[arg(long, value_name = "TIME|none")]
+    pub retention: Option<String>,
     /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
     #[arg(long, value_name = "full|normal")]
     pub synchronous: Option<String>,

@@ -7,7 +7,7 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
@@ -21,6 +21,7 @@ const KEYS: [&str; 15] = [
     "max_running",
     "max_running_per_owner",
     "max_timeout",
+    "retention",
     "shutdown_grace",
     "synchronous",
 ];

@@ -58,6 +58,8 @@ pub struct Settings {
     pub default_timeout: Option<Timeout>,
     /// The longest timeout.
     pub max_timeout: Option<Timeout>,
+    /// How long a finished task is kept; none keeps all.
+    pub retention: Option<Duration>,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
     /// How the log is written.
@@ -159,6 +161,12 @@ pub fn resolve(
         )?,
         default_timeout,
         max_timeout,
+        retention: layers.read(
+            "retention",
+            flags.retention.as_ref(),
+            Some(Duration::from_secs(30 * 24 * 60 * 60)),
+            parse::retention,
+        )?,
         synchronous: layers.read(
             "synchronous",
             flags.synchronous.as_ref(),

@@ -14,6 +14,9 @@ use super::{LogFormat, Secret, SettingsError, Source, Synchronous};
 /// The longest shutdown.
 const MAX_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The longest time that finished tasks are kept: a hundred years.
+const MAX_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
+
 pub(super) fn bind(given: &Given) -> Result<String, SettingsError> {
     let port_is_good = given.text.rsplit_once(':').is_some_and(|(host, port)| {
         let host_is_good = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || c == '/');
@@ -93,6 +96,16 @@ pub(super) fn timeout(given: &Given) -> Result<Timeout, SettingsError> {
     seconds.and_then(|seconds| Timeout::from_seconds(seconds).ok()).ok_or_else(|| given.refuse(allowed))
 }
 
+pub(super) fn retention(given: &Given) -> Result<Option<Duration>, SettingsError> {
+    if given.text == "none" {
+        return Ok(None);
+    }
+    match duration(&given.text) {
+        Some(time) if !time.is_zero() && time <= MAX_RETENTION => Ok(Some(time)),
+        _ => Err(given.refuse("give a time above 0 and at most 36500d, such as 30d, 12h, 90m, or `none`")),
+    }
+}
+
 pub(super) fn count(given: &Given, least: usize) -> Result<usize, SettingsError> {
     const MOST: usize = 10_000_000;
     let digits = !given.text.is_empty() && given.text.bytes().all(|b| b.is_ascii_digit());
@@ -129,7 +142,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, SettingsError> {
     }
 }
 
-/// `30s`, `500ms`, `2m`, `1.5h`, or a plain number of seconds.
+/// `30s`, `500ms`, `2m`, `1.5h`, `30d`, or a plain number of seconds.
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
@@ -138,6 +151,7 @@ fn duration(text: &str) -> Option<Duration> {
         "s" | "" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()

@@ -36,6 +36,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!((settings.max_running, settings.max_pending), (100_000, 100_000));
     assert_eq!(settings.max_running_per_owner, 1_000);
     assert_eq!((settings.default_timeout, settings.max_timeout), (None, None));
+    assert_eq!(settings.retention, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(settings.synchronous, Synchronous::Full);
     assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
 }
@@ -44,7 +45,7 @@ fn without_anything_the_defaults_hold() {
 fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
     type Get = fn(&Settings) -> String;
     type Set = fn(&mut Flags, String);
-    let table: [(&str, [&str; 3], Set, Get); 11] = [
+    let table: [(&str, [&str; 3], Set, Get); 12] = [
         ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
         (
             "database_url",
@@ -60,6 +61,18 @@ fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
         ),
         ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
         ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
+        (
+            "retention",
+            ["1d", "none", "2h"],
+            |f, v| f.retention = Some(v),
+            |s| {
+                s.retention.map_or("none".into(), |time| match time.as_secs() {
+                    86_400 => "1d".to_owned(),
+                    7_200 => "2h".to_owned(),
+                    other => panic!("{other}"),
+                })
+            },
+        ),
         (
             "shutdown_grace",
             ["1s", "2s", "3s"],
@@ -130,7 +143,11 @@ fn each_malformed_value_is_named_with_what_is_allowed() {
         ("QUELL_DEMO", "", "use 1, true, 0 or false"),
         ("QUELL_SHUTDOWN_GRACE", "0", "give a time above 0"),
         ("QUELL_SHUTDOWN_GRACE", "-1s", "give a time above 0"),
-        ("QUELL_SHUTDOWN_GRACE", "1d", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "1w", "give a time above 0"),
+        ("QUELL_SHUTDOWN_GRACE", "2d", "at most 24h"),
+        ("QUELL_RETENTION", "0", "give a time above 0"),
+        ("QUELL_RETENTION", "never", "or `none`"),
+        ("QUELL_RETENTION", "36501d", "at most 36500d"),
         ("QUELL_SHUTDOWN_GRACE", "s", "give a time above 0"),
         ("QUELL_SHUTDOWN_GRACE", "inf", "give a time above 0"),
         ("QUELL_SHUTDOWN_GRACE", "25h", "at most 24h"),

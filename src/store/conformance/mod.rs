@@ -8,6 +8,9 @@ mod doubt;
 mod end;
 mod events;
 mod ids;
+mod lists;
+mod prune;
+mod repeat;
 mod requeue;
 mod signals;
 mod start;
@@ -16,11 +19,14 @@ use std::sync::Arc;
 
 use crate::lifecycle::{Ask, Ending};
 use crate::task::{
-    CancelRequest, Cause, Failure, JsonText, Name, NewEvent, Record, Status, StoppedBy, TaskId, TaskKey,
-    Timeout, Timestamp,
+    CancelRequest, Cause, Failure, JsonText, Name, NewEvent, Record, Status, StoppedBy, TaskFilter, TaskId,
+    TaskKey, Timeout, Timestamp,
 };
 
-use super::{Answer, Committed, Faults, MAX_SIGNALS, NewTask, Reader, Store, StoreError, Write};
+use super::{
+    Answer, Committed, Faults, KEEP_ANSWERS, KeptAnswer, MAX_SIGNALS, NewTask, Reader, RepeatableRequest,
+    Search, Store, StoreError, Write,
+};
 
 /// How many events of a task a database under test keeps.
 pub(super) const KEEP: i64 = 10;
@@ -103,7 +109,15 @@ fn task(number: i64) -> NewTask {
     let key =
         TaskKey { app: Name::new("tests").unwrap(), model: Name::new("Model").unwrap(), id: id(number) };
     let input = JsonText::default();
-    NewTask { key, input, owner: "alice".into(), timeout: None, idle_timeout: None, at: at(100) }
+    NewTask {
+        key,
+        input,
+        owner: "alice".into(),
+        timeout: None,
+        idle_timeout: None,
+        at: at(100),
+        request: None,
+    }
 }
 
 fn create(number: i64, queued: bool) -> Write {
@@ -145,7 +159,13 @@ fn set_timeout(number: i64, timeout: Option<Timeout>) -> Write {
 }
 
 fn signal(number: i64, name: &str) -> Write {
-    Write::Signal { id: id(number), name: name.to_owned(), data: json(r#"{"go":true}"#), at: at(370) }
+    Write::Signal {
+        id: id(number),
+        name: name.to_owned(),
+        data: json(r#"{"go":true}"#),
+        at: at(370),
+        request: None,
+    }
 }
 
 fn take_signal(number: i64, signal: i64) -> Write {
@@ -271,6 +291,30 @@ chapters! { ($)
         a_later_signal_has_a_larger_number
         a_begin_hands_over_what_waits
         i20_signals_of_one_task_are_bounded
+    }
+    lists {
+        a_search_finds_what_fits_newest_first
+        a_search_goes_on_where_it_stopped
+        an_unfinished_search_finds_what_waits_and_what_runs
+        a_search_among_many_others_stops_after_a_while_and_says_where
+        records_come_in_the_order_of_their_ids_and_without_what_is_gone
+        large_records_are_read_a_few_at_a_time
+        a_bad_row_hides_no_other
+    }
+    repeat {
+        i03_a_key_and_its_task_are_one_write
+        i03_a_key_is_taken_once_within_a_group_and_over_a_restart
+        a_signal_and_its_key_are_one_write
+        an_answer_is_kept_once
+        a_key_is_free_again_after_a_day
+        old_keys_are_pruned_a_few_at_a_time
+    }
+    prune {
+        a_task_goes_with_all_that_belongs_to_it
+        what_has_not_ended_or_ended_late_stays
+        a_long_log_goes_bit_by_bit_from_its_oldest_event
+        old_tasks_are_told_up_to_the_first_that_is_young
+        i02_ids_are_not_used_again_after_their_tasks_are_gone
     }
     ids {
         blocks_never_overlap

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use diesel::SqliteConnection;
 
 use crate::lifecycle::Ending;
-use crate::store::{Answer, Committed, MAX_SIGNALS, NewTask, Write};
+use crate::store::{Answer, Committed, MAX_SIGNALS, NewTask, RepeatableRequest, Write};
 use crate::task::{Event, NewEvent, Status, TaskId, Timeout, Timestamp};
 
 use super::error::Failed;
 use super::live::{Live, Stage};
 use super::statements::{self, Change, DataKind, DataRow, EndRow, NewRow};
 use super::witness::Witness;
+use super::{prune, repeat};
 
 /// What a group did, to be believed once it is committed.
 pub(super) struct Done {
@@ -68,10 +69,10 @@ impl<'a> Group<'a> {
             Write::ReserveIds { count } => Some(Answer::Ids(statements::reserve_ids(self.db, *count)?)),
             Write::Create { task, queued } => {
                 let stage = if *queued { Stage::Queued } else { Stage::Waiting };
-                Some(self.create(task, stage, None, &[]))
+                Some(self.create(task, stage, None, &[])?)
             }
             Write::CreateRunning { task, node, events } => {
-                Some(self.create(task, Stage::Running, Some(node), events))
+                Some(self.create(task, Stage::Running, Some(node), events)?)
             }
             Write::Queue { id, timeout, at } => self.queue(*id, *timeout, *at)?,
             Write::Begin { id, epoch, node, timeout, at, events } => {
@@ -90,8 +91,9 @@ impl<'a> Group<'a> {
                 self.set_timeout(*id, live.epoch, *timeout, *at);
                 Answer::Applied
             }),
-            Write::Signal { id, name, data, at } => match self.live(*id)? {
+            Write::Signal { id, name, data, at, request } => match self.live(*id)? {
                 Some(live) if live.signals >= MAX_SIGNALS => Some(Answer::Full(live.signals)),
+                Some(_) if !self.claim(request.as_deref(), *id, *at)? => Some(Answer::KeyTaken),
                 Some(live) => {
                     let signal = statements::add_signal(self.db, *id, name, data, *at)?;
                     self.know(*id, Live { signals: live.signals + 1, ..live }, &[]);
@@ -103,6 +105,14 @@ impl<'a> Group<'a> {
             Write::Event { id, epoch, event } => {
                 self.running(*id, *epoch)?.map(|live| self.know(*id, live, std::slice::from_ref(event)))
             }
+            Write::KeepAnswer { request, task, answer, at } => {
+                repeat::keep(self.db, request, *task, answer, *at)?.then_some(Answer::Applied)
+            }
+            Write::PruneKeys { before, rows } => {
+                let gone = u32::try_from(repeat::prune(self.db, *before, *rows)?).unwrap_or(u32::MAX);
+                Some(Answer::Pruned { gone, more: gone >= *rows })
+            }
+            Write::Prune { tasks, before, rows } => Some(prune::prune(self.db, tasks, *before, *rows)?),
         };
         let answer = done.unwrap_or(Answer::Stale);
         self.witness = Witness::of(write, &answer).or(self.witness);
@@ -178,13 +188,30 @@ impl<'a> Group<'a> {
         stage: Stage,
         node: Option<&'a Arc<str>>,
         events: &[NewEvent],
-    ) -> Answer {
+    ) -> Result<Answer, Failed> {
+        if !self.claim(task.request.as_deref(), task.key.id, task.at)? {
+            return Ok(Answer::KeyTaken);
+        }
         self.rows.push(statements::new_row(task, stage, node));
         if task.input.as_str() != "{}" {
             self.inputs.push(statements::data_row(task.key.id, DataKind::Input, &task.input));
         }
         let epoch = i64::from(stage == Stage::Running);
-        self.know(task.key.id, Live { stage, epoch, asked: false, signals: 0, last_seq: 0 }, events)
+        let live = Live { stage, epoch, asked: false, signals: 0, last_seq: 0 };
+        Ok(self.know(task.key.id, live, events))
+    }
+
+    /// Whether the key of a request is its own now; a write without one needs none.
+    fn claim(
+        &mut self,
+        request: Option<&RepeatableRequest>,
+        task: TaskId,
+        at: Timestamp,
+    ) -> Result<bool, Failed> {
+        Ok(match request {
+            Some(request) => repeat::claim(self.db, request, task, at)?,
+            None => true,
+        })
     }
 
     fn queue(

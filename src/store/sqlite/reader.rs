@@ -13,17 +13,22 @@ use diesel::result::Error;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::store::schema::{task_data, task_events, tasks};
-use crate::store::{EventPage, Reader, StoreError};
-use crate::task::{Record, TaskId};
+use crate::store::{Briefs, EventPage, KeptRequest, Reader, Records, Search, StoreError};
+use crate::task::{Record, TaskId, Timestamp};
 
 use super::Shared;
 use super::connect::{self, Begin, in_transaction};
 use super::error::Failed;
 use super::rows::{EventRow, TaskRow, Values};
 use super::statements::DataKind;
+use super::{repeat, search};
 
 /// Ids of one SELECT: far below SQLite's limit of 32,766 parameters.
 const IDS: usize = 1_000;
+
+/// Records that are read together for a list, and about how many bytes of them are enough.
+const FEW: usize = 16;
+const ENOUGH_BYTES: usize = 4 * 1024 * 1024;
 
 /// Reads a SQLite file.
 pub struct SqliteReader {
@@ -124,12 +129,60 @@ impl Reader for SqliteReader {
             Ok(rows.into_iter().filter_map(owned).collect())
         })
     }
+
+    fn search(&mut self, wanted: &Search) -> Result<Briefs, StoreError> {
+        self.look(|db| Ok(search::search(db, wanted)?))
+    }
+
+    fn records(&mut self, ids: &[TaskId]) -> Result<Records, StoreError> {
+        self.look(|db| {
+            let (mut found, mut bytes) = (Records::default(), 0);
+            for ids in ids.chunks(FEW) {
+                let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+                let rank = |record: &Record| ids.iter().position(|id| *id == record.key.id.get());
+                let mut records = readable(db, &ids)?;
+                records.sort_by_key(rank);
+                bytes += records.iter().map(bytes_of).sum::<usize>();
+                found.tasks.extend(records);
+                found.looked_at += ids.len();
+                if bytes >= ENOUGH_BYTES {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn old_tasks(
+        &mut self,
+        after: i64,
+        ended: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(TaskId, bool)>, StoreError> {
+        let ended = ended.as_micros();
+        self.look(|db| {
+            let rows = tasks::table
+                .filter(tasks::id.gt(after))
+                .order(tasks::id)
+                .limit(i64::from(limit))
+                .select((tasks::id, tasks::created_at, tasks::completed_at))
+                .load::<(i64, i64, Option<i64>)>(db)?;
+            let old = rows.into_iter().take_while(|(_, made, _)| *made <= ended);
+            Ok(old
+                .filter_map(|(id, _, end)| Some((TaskId::new(id)?, end.is_some_and(|at| at <= ended))))
+                .collect())
+        })
+    }
+
+    fn request(&mut self, owner: &str, key: &str) -> Result<Option<KeptRequest>, StoreError> {
+        self.look(|db| Ok(repeat::find(db, owner, key)?))
+    }
 }
 
 // The index is named, because SQLite would rather go through all rows, finished ones too, in the order of the key.
 pub(super) const RUNNING: &str = "SELECT id FROM tasks INDEXED BY tasks_running
     WHERE status = 'running' AND id > ? ORDER BY id LIMIT ?";
-pub(super) const QUEUED: &str = "SELECT id FROM tasks INDEXED BY tasks_queued
+pub(super) const QUEUED: &str = "SELECT id FROM tasks INDEXED BY tasks_pending
     WHERE status = 'pending' AND queued = 1 AND id > ? ORDER BY id LIMIT ?";
 pub(super) const CREATED: &str = "SELECT id, owner FROM tasks INDEXED BY tasks_created
     WHERE status = 'pending' AND queued = 0 AND id > ? ORDER BY id LIMIT ?";
@@ -152,6 +205,28 @@ fn ids(db: &mut SqliteConnection, sql: &str, after: i64, limit: u32) -> QueryRes
     let rows: Vec<IdRow> =
         diesel::sql_query(sql).bind::<BigInt, _>(after).bind::<BigInt, _>(i64::from(limit)).load(db)?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// The same without those that cannot be read: one bad row must not hide all others.
+fn readable(db: &mut SqliteConnection, ids: &[i64]) -> Result<Vec<Record>, Failed> {
+    match records(db, ids) {
+        Err(Failed(error @ StoreError::BadRow { .. })) if ids.len() == 1 => {
+            tracing::error!(%error, "it is left out of a list");
+            Ok(Vec::new())
+        }
+        Err(Failed(StoreError::BadRow { .. })) => {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                found.extend(readable(db, &[*id])?);
+            }
+            Ok(found)
+        }
+        read => read,
+    }
+}
+
+fn bytes_of(record: &Record) -> usize {
+    record.input.as_str().len() + record.final_value.as_ref().map_or(0, |value| value.as_str().len())
 }
 
 /// The records of these ids, lowest first; without those that are not there.

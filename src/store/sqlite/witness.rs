@@ -28,13 +28,18 @@ pub(super) enum Witness {
     Signal(i64),
     /// No signal of this number.
     Taken(i64),
+    /// An answer to the request of this digest, which is its own.
+    Kept([u8; 32]),
 }
 
 impl Witness {
     /// The trace of an applied write, where it leaves one besides its events.
     pub(super) fn of(write: &Write, answer: &Answer) -> Option<Self> {
         match (write, answer) {
-            (_, Answer::Stale) => None,
+            // Of what is pruned nobody is promised anything: what is still there goes with the next pass.
+            (_, Answer::Stale | Answer::KeyTaken) | (Write::PruneKeys { .. } | Write::Prune { .. }, _) => {
+                None
+            }
             (Write::ReserveIds { count }, Answer::Ids(first)) => Some(Self::Ids(first + i64::from(*count))),
             (Write::Create { task, .. } | Write::CreateRunning { task, .. }, _) => {
                 Some(Self::Row(task.key.id))
@@ -43,6 +48,7 @@ impl Witness {
             (Write::SetTimeout { id, timeout, at }, _) => Some(Self::Timeout(*id, *timeout, *at)),
             (Write::Signal { .. }, Answer::Signalled(signal)) => Some(Self::Signal(*signal)),
             (Write::TakeSignal { signal, .. }, _) => Some(Self::Taken(*signal)),
+            (Write::KeepAnswer { request, .. }, _) => Some(Self::Kept(request.digest)),
             // Each of these has events.
             (
                 Write::Begin { .. }
@@ -75,6 +81,13 @@ impl Witness {
             }
             Self::Ids(next) => format!("FROM id_blocks WHERE next_id >= {next}"),
             Self::Signal(signal) => format!("FROM signals WHERE id = {signal}"),
+            Self::Kept(digest) => {
+                let (high, low) = digest.split_at(16);
+                let [high, low] = [high, low].map(|half| half.try_into().map_or(0, u128::from_be_bytes));
+                format!(
+                    "FROM idempotency_keys WHERE digest = x'{high:032x}{low:032x}' AND status IS NOT NULL"
+                )
+            }
             Self::Taken(signal) => {
                 format!("FROM (VALUES (1)) WHERE NOT EXISTS (SELECT 1 FROM signals WHERE id = {signal})")
             }

@@ -3,12 +3,17 @@
 
 mod at_once;
 mod auth;
+mod away;
 mod cancel;
+mod cancel_many;
 mod embedding;
 mod limits;
+mod list;
 mod metrics;
 mod patch;
 mod refusals;
+mod repeat;
+mod retention;
 mod show;
 mod shutdown;
 mod signals;

@@ -110,9 +110,11 @@ fn bodies(world: &World) {
 
 /// Two bodies are written off on body threads, two on threads of their own.
 async fn abandon_four(s: &Session) {
-    for _ in 0..2 {
+    for bodies in [2, 4] {
         let spinning = s.begin::<Brief>("spins").await;
         let blocking = s.start(blocking_request::<Brief>("spins")).await.unwrap().key;
+        // A body that has not begun would be dropped, or never started.
+        s.stage().reached("spins", bodies).await;
         for key in [spinning, blocking] {
             assert_eq!(stopped_by(&s.stop(&key, "enough").await), StoppedBy::Abandoned);
         }

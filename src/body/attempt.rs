@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 
 use async_executor::Task;
 use futures_util::future::{BoxFuture, join_all};
+use tracing::{Instrument, Span};
 
 use super::blocking;
 use super::boundary::{Contained, UserFuture};
@@ -33,6 +34,11 @@ pub(crate) trait Attempt: Send + Sync + 'static {
 
     /// Makes the model's cleanup. May panic.
     fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>>;
+
+    /// The span in which user code of this attempt runs; none where nobody would see it.
+    fn span(&self) -> Option<&Span> {
+        None
+    }
 
     /// Takes the tasks that the body spawned through its context since the last call.
     fn take_children(&self) -> Vec<Task<()>>;
@@ -83,6 +89,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let _inside = this.attempt.span().map(Span::enter);
         if let Some(rest) = &mut this.rest {
             return rest.as_mut().poll(cx);
         }
@@ -117,10 +124,12 @@ where
         asked.control().is_stop_requested()
     };
     let mut ticket = blocking::ticket(body, is_stopped, pool);
-    pool.spawn(async move {
+    let span = attempt.span().cloned().unwrap_or_else(Span::none);
+    let rest = async move {
         let end = ticket.wait(attempt.control()).await;
         finish(attempt, end).await;
-    });
+    };
+    pool.spawn(rest.instrument(span));
 }
 
 /// Runs the cleanup alone, for a cancel that was accepted after the body had ended with `end`; same limits,

@@ -108,7 +108,7 @@ fn out(line: impl std::fmt::Display) {
 }
 
 fn err(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    log::tell(&line);
 }
 
 #[cfg(test)]

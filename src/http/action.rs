@@ -89,6 +89,11 @@ impl Action {
         }
     }
 
+    /// The same as people read it: `/tasks/{app}/{model}`.
+    pub(super) fn route(self) -> String {
+        self.path().replace("quell_", "")
+    }
+
     pub(super) fn needs(self) -> Needs {
         match self {
             Self::Start => Needs::ToStart,

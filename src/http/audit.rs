@@ -14,11 +14,13 @@ use actix_web::http::StatusCode;
 
 use super::action::Action;
 use super::problem::{Problem, shown};
+use super::request::RequestId;
 
 /// The line of one request, written when it is answered or dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
     action: Action,
+    request_id: Option<RequestId>,
     from: Option<SocketAddr>,
     who: Option<Arc<str>>,
     task: String,
@@ -28,10 +30,25 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Begins one; the path stands for the task until its key is known.
+    /// Begins one; the path's pattern stands for the task until its key is known. The path itself may hold anything,
+    /// a secret too.
     pub(super) fn new(action: Action, path: &str, from: Option<SocketAddr>) -> Self {
         let result = "client-left";
-        Self { action, from, who: None, task: shown(path), status: None, result, is_forbidden: false }
+        Self {
+            action,
+            request_id: None,
+            from,
+            who: None,
+            task: shown(path),
+            status: None,
+            result,
+            is_forbidden: false,
+        }
+    }
+
+    /// The id by which the rest of the log names the request.
+    pub(super) fn request_id(&mut self, id: Option<RequestId>) {
+        self.request_id = id;
     }
 
     pub(super) fn who(&mut self, name: Arc<str>) {
@@ -79,6 +96,7 @@ impl Drop for Entry {
             from = self.from.map(tracing::field::display),
             status = self.status.map(|status| status.as_u16()),
             result = if self.is_forbidden { "forbidden" } else { self.result },
+            request_id = self.request_id.as_ref().map(RequestId::as_str),
         );
     }
 }

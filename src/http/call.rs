@@ -9,6 +9,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, HttpRequest, HttpResponse, dev, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use tracing::{Span, field};
 
 use crate::Coordinator;
 use crate::task::{Name, TaskKey};
@@ -18,6 +19,7 @@ use super::audit::Entry;
 use super::auth::{Principal, Scope, TaskRef, identify};
 use super::options::HttpOptions;
 use super::problem::Problem;
+use super::request::RequestId;
 use super::{body, path};
 
 /// One mount of the routes: the runtime it serves, and how.
@@ -51,7 +53,8 @@ where
     move |request, payload| {
         let (site, handler) = (site.clone(), handler.clone());
         async move {
-            let entry = Entry::new(action, request.path(), request.peer_addr());
+            let mut entry = Entry::new(action, &action.route(), request.peer_addr());
+            entry.request_id(RequestId::given(&request));
             let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
             let answer = handler(&mut call).await;
             match &answer {
@@ -77,6 +80,11 @@ impl Call {
         &self.request
     }
 
+    /// The id by which the log names this request.
+    pub(super) fn request_id(&self) -> Option<Arc<str>> {
+        RequestId::given(&self.request).map(|id| id.as_str().into())
+    }
+
     pub(super) fn headers(&self) -> &HeaderMap {
         self.request.headers()
     }
@@ -99,13 +107,19 @@ impl Call {
     /// The same where the query has a meaning.
     pub(super) fn task_of_stream(&mut self) -> Result<TaskKey, Problem> {
         let key = path::key(&self.request)?;
-        self.entry.task(key.to_string());
+        self.is_about(&key);
         Ok(key)
     }
 
     /// That the path names nothing, and nothing is asked besides.
     pub(super) fn no_query(&self) -> Result<(), Problem> {
         path::no_query(&self.request)
+    }
+
+    /// Names the task in the audit log, and in what is logged from here on.
+    fn is_about(&mut self, key: &TaskKey) {
+        Span::current().record("task", field::display(key));
+        self.entry.task(key.to_string());
     }
 
     /// The user.
@@ -192,7 +206,7 @@ impl Call {
 
     /// A task was made.
     pub(super) fn started(&mut self, key: &TaskKey) {
-        self.entry.task(key.to_string());
+        self.is_about(key);
         self.entry.done("started");
     }
 }

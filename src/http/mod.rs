@@ -47,6 +47,7 @@ mod path;
 mod prefer;
 mod problem;
 mod refusals;
+mod request;
 mod routes;
 mod stream;
 mod tasks;

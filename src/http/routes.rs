@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use actix_web::dev::HttpServiceFactory;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Error, HttpResponse, Resource, Route};
+use actix_web::{Error, HttpResponse, Route};
 
 use crate::Coordinator;
 
@@ -15,6 +17,7 @@ use super::auth::Principal;
 use super::call::{Site, answer};
 use super::options::HttpOptions;
 use super::problem::Problem;
+use super::request::lead;
 use super::{cancel, health, numbers, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
@@ -57,13 +60,15 @@ pub fn routes<U: Principal>(
         for path in paths {
             config.service(resource::<U>(&site, path));
         }
-        config.default_service(web::to(|| async { refuse(Problem::route_not_found()) }));
+        let nowhere = web::route().to(|| async { refuse(Problem::route_not_found()) });
+        config.default_service(nowhere.wrap(from_fn(|request, next| lead("none".into(), request, next))));
     }
 }
 
 /// One path with all its methods; any other method is refused, with the list of those.
-fn resource<U: Principal>(site: &Site, path: &'static str) -> Resource {
+fn resource<U: Principal>(site: &Site, path: &'static str) -> impl HttpServiceFactory + 'static {
     let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| action.path() == path).collect();
+    let route: Arc<str> = actions.first().map(|action| action.route()).unwrap_or_default().into();
     let methods = actions.iter().map(|action| action.method()).collect::<Vec<_>>().join(", ");
     let resource = actions.into_iter().fold(web::resource(path), |resource, action| {
         let route = match action.method() {
@@ -73,10 +78,11 @@ fn resource<U: Principal>(site: &Site, path: &'static str) -> Resource {
         };
         resource.route(to_handler::<U>(route, site, action))
     });
-    resource.default_service(web::to(move || {
+    let resource = resource.default_service(web::to(move || {
         let refused = refuse(Problem::method_not_allowed(methods.clone()));
         async move { refused }
-    }))
+    }));
+    resource.wrap(from_fn(move |request, next| lead(Arc::clone(&route), request, next)))
 }
 
 fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route {

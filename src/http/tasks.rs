@@ -24,6 +24,7 @@ pub(super) async fn start_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     call.check_start(&user, &app, &model)?;
     let mut request = StartRequest::new(app.as_str(), model.as_str(), user.name());
     (request.input, request.timeout, request.idle_timeout) = (body.input, body.timeout, body.idle_timeout);
+    request.request_id = call.request_id();
     let started = call.coordinator().start(request).await.map_err(Problem::from)?;
     call.started(&started.key);
     let wait = Wait::of(call.headers());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::body::Contained;
 use crate::lifecycle::Ask;
@@ -264,11 +265,12 @@ impl TaskContext {
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let key = self.key();
         let child = Contained::new("child", future);
-        let child = self.0.services.pool.spawn_child(async move {
+        let child = async move {
             if let Err(message) = child.await {
                 tracing::warn!(task = %key, message, "a future that a body spawned panicked");
             }
-        });
+        };
+        let child = self.0.services.pool.spawn_child(child.instrument(self.0.span_or_none()));
         self.0.extras().adopt(child);
     }
 

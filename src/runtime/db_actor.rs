@@ -131,7 +131,7 @@ impl DbActor {
                 self.commit_singly(writes, replies)
             }
             Err(error @ StoreError::Refused(_)) => {
-                tracing::error!(%error, writes = ?writes.iter().map(Write::task).collect::<Vec<_>>(), "refused");
+                tracing::error!(%error, task_ids = ?writes.iter().map(Write::task).collect::<Vec<_>>(), "refused");
                 self.refuse(replies, &error);
                 Ok(())
             }

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use crate::task::{JsonText, Record, TaskId, TaskKey, Timeout, is_event_name};
 
 use super::messages::{Deliver, Reply, Resume, Resumed, Start, StartFields, Status};
-use super::metrics::OpenStream;
 use super::services::Services;
 use super::time_limits::TimeLimits;
+use super::trace::StartedBy;
 use super::{
     CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
     StartRequest, Watch, cancel, deadline, shutdown,
@@ -45,6 +45,10 @@ impl Coordinator {
         Self(services)
     }
 
+    pub(super) fn services(&self) -> &Services {
+        &self.0
+    }
+
     /// Whether a task type of that name is registered.
     #[must_use]
     pub fn has_model(&self, app: &str, model: &str) -> bool {
@@ -69,7 +73,7 @@ impl Coordinator {
     }
 
     async fn make(&self, request: StartRequest, create_only: bool) -> Result<Record, StartError> {
-        let StartRequest { app, model, input, owner, timeout, idle_timeout } = request;
+        let StartRequest { app, model, input, owner, timeout, idle_timeout, request_id } = request;
         let Some(found) = self.0.registry.model(&app, &model).cloned() else {
             return Err(StartError::UnknownModel { app, model });
         };
@@ -85,7 +89,8 @@ impl Coordinator {
             parsed.map_err(|reason| StartError::InvalidInput { model: found.full_name(), reason })?;
         let (reply, answer) = oneshot::channel();
         let task = StartFields { input, owner, timeout, idle_timeout };
-        self.0.command(Start { model: found, runnable, task, create_only, reply })?;
+        let by = StartedBy::here(request_id);
+        self.0.command(Start { model: found, runnable, task, create_only, by, reply })?;
         self.0.answered(answer).await?
     }
 
@@ -336,18 +341,6 @@ impl Coordinator {
         let id = key.id;
         let page = self.0.readers.read(move |reader| reader.events(id, 0, u32::MAX)).await;
         Ok(page.map_err(Refusal::Unavailable)?.events)
-    }
-
-    /// The numbers of this runtime, in the text format of Prometheus 0.0.4; none where they go to a recorder of the
-    /// host ([`RuntimeSettings::recorder`](crate::RuntimeSettings::recorder)).
-    #[must_use]
-    pub fn metrics(&self) -> Option<String> {
-        self.0.metrics.render()
-    }
-
-    /// An event stream is open as long as what this gives is kept.
-    pub(crate) fn count_stream(&self) -> OpenStream {
-        self.0.metrics.stream_opened()
     }
 
     /// Whether it takes work.

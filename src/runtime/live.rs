@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use crate::body::{self, Asked, Attempt, BodyEnd, Child, Cleaned, Control, Report};
 use crate::lifecycle::{self, AskedHow, CleanupState};
@@ -22,6 +23,7 @@ use super::idle::{Seen, Sending, Signs};
 use super::messages::{BodyCleaning, BodyStopped};
 use super::registry::{Kind, Model, Runnable};
 use super::services::Services;
+use super::trace::StartedBy;
 
 /// Events of one task that may wait for the disk.
 const WINDOW: usize = 256;
@@ -50,6 +52,7 @@ pub(crate) struct Live {
     is_request_placed: AtomicBool,
     /// [`WRITTEN_OFF`] and [`BACK`].
     lost: AtomicU8,
+    span: Option<Box<Span>>,
     token: OnceLock<CancellationToken>,
     extras: OnceLock<Box<Extras>>,
 }
@@ -80,7 +83,9 @@ impl Live {
         model: Arc<Model>,
         runnable: Arc<dyn Runnable>,
         services: Arc<Services>,
+        by: &StartedBy,
     ) -> Arc<Self> {
+        let span = by.task_span(&model, who.id, who.attempt);
         let now = services.clock.wall();
         Arc::new_cyclic(|itself| Self {
             id: who.id,
@@ -96,6 +101,7 @@ impl Live {
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
             lost: AtomicU8::new(0),
+            span,
             token: OnceLock::new(),
             extras: OnceLock::new(),
         })
@@ -103,6 +109,11 @@ impl Live {
 
     pub(crate) fn key(&self) -> TaskKey {
         TaskKey { app: self.model.app.clone(), model: self.model.name.clone(), id: self.id }
+    }
+
+    /// The span of this attempt, for what has to own it.
+    pub(crate) fn span_or_none(&self) -> Span {
+        self.span.as_deref().cloned().unwrap_or_else(Span::none)
     }
 
     /// The body gives a sign of life.
@@ -137,14 +148,12 @@ impl Live {
                 }));
             }
             Kind::Blocking => {
-                body::run_blocking(
-                    Arc::clone(self),
-                    move || {
-                        ctx.heartbeat();
-                        runnable.run_blocking(&ctx)
-                    },
-                    &self.services.pool,
-                );
+                let span = self.span_or_none();
+                let body = move || {
+                    ctx.heartbeat();
+                    span.in_scope(|| runnable.run_blocking(&ctx))
+                };
+                body::run_blocking(Arc::clone(self), body, &self.services.pool);
             }
         }
     }
@@ -260,7 +269,8 @@ impl Live {
     /// Runs the cleanup alone, for a body that had ended before it was asked.
     pub(crate) fn begin_cleanup(self: &Arc<Self>) {
         // The end is kept by the ladder; this one is only carried through.
-        self.services.pool.spawn(body::run_cleanup(Arc::clone(self), BodyEnd::Cancelled));
+        let cleanup = body::run_cleanup(Arc::clone(self), BodyEnd::Cancelled);
+        self.services.pool.spawn(cleanup.instrument(self.span_or_none()));
     }
 }
 
@@ -298,6 +308,10 @@ impl Extras {
 impl Attempt for Live {
     fn control(&self) -> &Control {
         &self.control
+    }
+
+    fn span(&self) -> Option<&Span> {
+        self.span.as_deref()
     }
 
     fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>> {

@@ -15,6 +15,7 @@ use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
 use super::registry::{Model, Runnable};
+use super::trace::StartedBy;
 use super::{CommandError, Receipt, Refusal, StartError};
 
 /// What a commit is told to.
@@ -62,6 +63,7 @@ pub(crate) struct Start {
     pub(crate) task: StartFields,
     /// Only make the row.
     pub(crate) create_only: bool,
+    pub(crate) by: StartedBy,
     pub(crate) reply: oneshot::Sender<Result<Record, StartError>>,
 }
 

@@ -11,6 +11,7 @@
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
+//! | `trace` | the span in which user code runs |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
 //! | `queue`, `cancel`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
@@ -44,6 +45,7 @@ mod shutdown;
 mod start;
 mod task_actor;
 mod time_limits;
+mod trace;
 mod watch;
 
 pub use crate::body::Cleaned;

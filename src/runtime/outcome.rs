@@ -30,6 +30,8 @@ pub struct StartRequest {
     pub timeout: Option<Timeout>,
     /// The longest time without a sign of life; none takes the model's default.
     pub idle_timeout: Option<Timeout>,
+    /// The id of the request that starts it, where there is one: what the body logs carries it.
+    pub request_id: Option<Arc<str>>,
 }
 
 impl StartRequest {
@@ -42,6 +44,7 @@ impl StartRequest {
             owner: owner.into(),
             timeout: None,
             idle_timeout: None,
+            request_id: None,
         }
     }
 
@@ -49,6 +52,13 @@ impl StartRequest {
     #[must_use]
     pub fn input(mut self, input: JsonText) -> Self {
         self.input = Some(input);
+        self
+    }
+
+    /// On behalf of the request of this id.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.request_id = Some(id.into());
         self
     }
 

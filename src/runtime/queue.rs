@@ -25,7 +25,7 @@ pub(crate) fn load(services: &Arc<Services>, id: TaskId) {
             // Cancelled meanwhile.
             Ok(_) => services.tell_coordinator(NotResumed(id, Leaves::Ended)),
             Err(error) => {
-                tracing::warn!(task = %id, %error, "a waiting task could not be read: it goes on waiting");
+                tracing::warn!(task_id = %id, %error, "a waiting task could not be read: it goes on waiting");
                 services.tell_coordinator(NotResumed(id, Leaves::Waits));
             }
         }

@@ -20,6 +20,7 @@ mod ladder;
 mod library_traps;
 mod licences;
 mod limits;
+mod logs;
 mod metrics;
 mod races;
 mod restart;

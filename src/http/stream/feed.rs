@@ -16,6 +16,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{Instrument, Span};
 
 use crate::store::StoreError;
 use crate::task::TaskKey;
@@ -43,11 +44,12 @@ pub(super) fn frames<N: Notices>(
     patience: Duration,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let slot = Rc::new(Slot::new(notices));
-    actix_web::rt::spawn(cut_off_when_stuck(Rc::downgrade(&slot), patience, key.clone()));
+    actix_web::rt::spawn(cut_off_when_stuck(Rc::downgrade(&slot), patience, key.clone()).in_current_span());
     let feed = Feed { slot, key, keep_alive, has_begun: false };
-    stream::unfold(feed, async |mut feed: Feed<N>| {
-        let chunk = feed.next_chunk().await?;
-        Some((Ok(chunk), feed))
+    let span = Span::current();
+    stream::unfold((feed, span), async |(mut feed, span): (Feed<N>, Span)| {
+        let chunk = feed.next_chunk().instrument(span.clone()).await?;
+        Some((Ok(chunk), (feed, span)))
     })
 }
 

@@ -23,6 +23,7 @@ use super::registry::{Model, Runnable};
 use super::roster::{Admission, Denial, Roster};
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
+use super::trace::StartedBy;
 use super::{CommandError, Refusal, StartError, queue};
 
 /// How many ids one reservation takes.
@@ -143,7 +144,7 @@ impl CoordinatorActor {
             // `start` has seen to it that there is one.
             return refuse(start, Refusal::Busy.into());
         };
-        let Start { model, runnable, task, reply, .. } = start;
+        let Start { model, runnable, task, reply, by, .. } = start;
         let key = TaskKey { app: model.app.clone(), model: model.name.clone(), id };
         let StartFields { input, owner, timeout, idle_timeout } = task;
         let at = self.services.clock.wall();
@@ -152,7 +153,7 @@ impl CoordinatorActor {
         if admission == Some(Admission::Run) {
             self.roster.seat(id);
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
-            self.run(who, model, runnable, Origin::New { task, reply });
+            self.run(who, model, runnable, Origin::New { task, reply }, &by);
         } else {
             let queued = admission == Some(Admission::Wait);
             if queued {
@@ -192,9 +193,16 @@ impl CoordinatorActor {
         self.services.commit(write, Reply::Call(Box::new(done)));
     }
 
-    fn run(&mut self, who: Identity, model: Arc<Model>, runnable: Arc<dyn Runnable>, origin: Origin) {
+    fn run(
+        &mut self,
+        who: Identity,
+        model: Arc<Model>,
+        runnable: Arc<dyn Runnable>,
+        origin: Origin,
+        by: &StartedBy,
+    ) {
         let id = who.id;
-        let live = Live::new(who, model, runnable, Arc::clone(&self.services));
+        let live = Live::new(who, model, runnable, Arc::clone(&self.services), by);
         self.tasks.insert(id, TaskActor::new(live, origin).start());
     }
 
@@ -242,7 +250,7 @@ impl CoordinatorActor {
             attempt: record.attempt,
             owner: Arc::clone(&record.owner),
         };
-        self.run(who, model, runnable, Origin::Pending { record, timeout, reply });
+        self.run(who, model, runnable, Origin::Pending { record, timeout, reply }, &StartedBy::nobody());
     }
 
     fn queue(

@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use crate::task::{Record, TaskKey, Timeout};
 
 use super::messages::{Resume, Resumed, Start, StartFields, Status};
-use super::metrics::OpenStream;
 use super::services::Services;
 use super::time_limits::TimeLimits;
 use super::trace::StartedBy;
@@ -44,6 +43,10 @@ impl fmt::Debug for Coordinator {
 impl Coordinator {
     pub(crate) fn new(services: Arc<Services>) -> Self {
         Self(services)
+    }
+
+    pub(super) fn services(&self) -> &Services {
+        &self.0
     }
 
     /// Whether a task type of that name is registered.
@@ -310,18 +313,6 @@ impl Coordinator {
         let id = key.id;
         let page = self.0.readers.read(move |reader| reader.events(id, 0, u32::MAX)).await;
         Ok(page.map_err(Refusal::Unavailable)?.events)
-    }
-
-    /// The numbers of this runtime, in the text format of Prometheus 0.0.4; none where they go to a recorder of the
-    /// host ([`RuntimeSettings::recorder`](crate::RuntimeSettings::recorder)).
-    #[must_use]
-    pub fn metrics(&self) -> Option<String> {
-        self.0.metrics.render()
-    }
-
-    /// An event stream is open as long as what this gives is kept.
-    pub(crate) fn count_stream(&self) -> OpenStream {
-        self.0.metrics.stream_opened()
     }
 
     /// Whether it takes work.

@@ -16,6 +16,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 
 use crate::task::{Cause, Status, StoppedBy};
 
+use super::Coordinator;
 use super::registry::{Kind, Registry};
 use exposition::Exposition;
 
@@ -287,6 +288,20 @@ impl ModelNumbers {
         };
         let finished = [finished(Status::Completed), finished(Status::Failed), finished(Status::Cancelled)];
         Self { started: counter(recorder, STARTED, vec![Label::new("model", model)]), finished }
+    }
+}
+
+impl Coordinator {
+    /// The numbers of this runtime, in the text format of Prometheus 0.0.4; none where they go to a recorder of the
+    /// host ([`RuntimeSettings::recorder`](crate::RuntimeSettings::recorder)).
+    #[must_use]
+    pub fn metrics(&self) -> Option<String> {
+        self.services().metrics.render()
+    }
+
+    /// An event stream is open as long as what this gives is kept.
+    pub(crate) fn count_stream(&self) -> OpenStream {
+        self.services().metrics.stream_opened()
     }
 }
 

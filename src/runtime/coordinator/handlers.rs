@@ -28,7 +28,6 @@ impl Actor for CoordinatorActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
         ctx.run_interval(LOOK, |actor, _| actor.fill());
-        self.fill();
     }
 }
 
@@ -36,6 +35,8 @@ impl Handler<Started> for CoordinatorActor {
     type Result = ();
 
     fn handle(&mut self, started: Started, _: &mut Self::Context) {
+        // Sent once both central actors can be reached: what is begun now finds its way back here.
+        self.fill();
         // Err: nobody waits for it any more.
         let _ = started.0.send(());
     }

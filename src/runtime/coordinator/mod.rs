@@ -284,8 +284,12 @@ impl CoordinatorActor {
         );
     }
 
-    /// Begins waiting tasks while there are places.
+    /// Begins waiting tasks while there are places. Not before both central actors can be reached: an errand that
+    /// could not tell of its end would be taken for a failure for good.
     fn fill(&mut self) {
+        if !self.services.actors_live() {
+            return;
+        }
         while self.loading < MAX_LOADING && self.services.health.writes_work() {
             let Some(id) = self.roster.next() else { return };
             self.loading += 1;

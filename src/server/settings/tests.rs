@@ -41,71 +41,73 @@ fn without_anything_the_defaults_hold() {
     assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
 }
 
+type Get = fn(&Settings) -> String;
+type Set = fn(&mut Flags, String);
+/// Settings, each with a value as a flag, as a variable and in the file.
+const LAYERED: [(&str, [&str; 3], Set, Get); 12] = [
+    ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
+    (
+        "database_url",
+        ["sqlite://a", "sqlite://b", "sqlite://c"],
+        |f, v| f.database_url = Some(v),
+        |s| s.database_url.clone(),
+    ),
+    (
+        "data_dir",
+        ["a", "b", "c"],
+        |f, v| f.data_dir = Some(v),
+        |s| s.data_dir.as_ref().unwrap().display().to_string(),
+    ),
+    ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
+    ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
+    (
+        "retention",
+        ["1d", "none", "2h"],
+        |f, v| f.retention = Some(v),
+        |s| {
+            s.retention.map_or("none".into(), |time| match time.as_secs() {
+                86_400 => "1d".to_owned(),
+                7_200 => "2h".to_owned(),
+                other => panic!("{other}"),
+            })
+        },
+    ),
+    (
+        "shutdown_grace",
+        ["1s", "2s", "3s"],
+        |f, v| f.shutdown_grace = Some(v),
+        |s| format!("{:?}", s.shutdown_grace),
+    ),
+    (
+        "max_running_per_owner",
+        ["1", "2", "3"],
+        |f, v| f.max_running_per_owner = Some(v),
+        |s| s.max_running_per_owner.to_string(),
+    ),
+    (
+        "default_timeout",
+        ["1", "2", "3.5"],
+        |f, v| f.default_timeout = Some(v),
+        |s| s.default_timeout.unwrap().to_string(),
+    ),
+    (
+        "max_timeout",
+        ["1", "2", "3.5"],
+        |f, v| f.max_timeout = Some(v),
+        |s| s.max_timeout.unwrap().to_string(),
+    ),
+    ("demo", ["true", "false", "true"], |f, v| f.demo = Some(v), |s| s.demo.to_string()),
+    (
+        "synchronous",
+        ["full", "normal", "full"],
+        |f, v| f.synchronous = Some(v),
+        |s| format!("{:?}", s.synchronous).to_lowercase(),
+    ),
+];
+
 #[test]
 fn a_flag_beats_a_variable_and_a_variable_beats_the_file() {
-    type Get = fn(&Settings) -> String;
-    type Set = fn(&mut Flags, String);
-    let table: [(&str, [&str; 3], Set, Get); 12] = [
-        ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
-        (
-            "database_url",
-            ["sqlite://a", "sqlite://b", "sqlite://c"],
-            |f, v| f.database_url = Some(v),
-            |s| s.database_url.clone(),
-        ),
-        (
-            "data_dir",
-            ["a", "b", "c"],
-            |f, v| f.data_dir = Some(v),
-            |s| s.data_dir.as_ref().unwrap().display().to_string(),
-        ),
-        ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
-        ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
-        (
-            "retention",
-            ["1d", "none", "2h"],
-            |f, v| f.retention = Some(v),
-            |s| {
-                s.retention.map_or("none".into(), |time| match time.as_secs() {
-                    86_400 => "1d".to_owned(),
-                    7_200 => "2h".to_owned(),
-                    other => panic!("{other}"),
-                })
-            },
-        ),
-        (
-            "shutdown_grace",
-            ["1s", "2s", "3s"],
-            |f, v| f.shutdown_grace = Some(v),
-            |s| format!("{:?}", s.shutdown_grace),
-        ),
-        (
-            "max_running_per_owner",
-            ["1", "2", "3"],
-            |f, v| f.max_running_per_owner = Some(v),
-            |s| s.max_running_per_owner.to_string(),
-        ),
-        (
-            "default_timeout",
-            ["1", "2", "3.5"],
-            |f, v| f.default_timeout = Some(v),
-            |s| s.default_timeout.unwrap().to_string(),
-        ),
-        (
-            "max_timeout",
-            ["1", "2", "3.5"],
-            |f, v| f.max_timeout = Some(v),
-            |s| s.max_timeout.unwrap().to_string(),
-        ),
-        ("demo", ["true", "false", "true"], |f, v| f.demo = Some(v), |s| s.demo.to_string()),
-        (
-            "synchronous",
-            ["full", "normal", "full"],
-            |f, v| f.synchronous = Some(v),
-            |s| format!("{:?}", s.synchronous).to_lowercase(),
-        ),
-    ];
-    for (key, [flag, variable, in_file], set, get) in table {
+    for (key, [flag, variable, in_file], set, get) in LAYERED {
         let mut flags = Flags::default();
         set(&mut flags, flag.to_owned());
         let name = format!("QUELL_{}", key.to_uppercase());

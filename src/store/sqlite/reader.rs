@@ -182,7 +182,7 @@ impl Reader for SqliteReader {
 // The index is named, because SQLite would rather go through all rows, finished ones too, in the order of the key.
 pub(super) const RUNNING: &str = "SELECT id FROM tasks INDEXED BY tasks_running
     WHERE status = 'running' AND id > ? ORDER BY id LIMIT ?";
-pub(super) const QUEUED: &str = "SELECT id FROM tasks INDEXED BY tasks_pending
+pub(super) const QUEUED: &str = "SELECT id FROM tasks INDEXED BY tasks_queued
     WHERE status = 'pending' AND queued = 1 AND id > ? ORDER BY id LIMIT ?";
 pub(super) const CREATED: &str = "SELECT id, owner FROM tasks INDEXED BY tasks_created
     WHERE status = 'pending' AND queued = 0 AND id > ? ORDER BY id LIMIT ?";

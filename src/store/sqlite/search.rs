@@ -21,7 +21,8 @@ pub(super) enum Way {
     All,
     OfOwner,
     Running,
-    Pending,
+    Queued,
+    Created,
 }
 
 impl Way {
@@ -30,7 +31,8 @@ impl Way {
             Self::All => "tasks NOT INDEXED WHERE",
             Self::OfOwner => "tasks INDEXED BY tasks_of_owner WHERE owner = ? AND",
             Self::Running => "tasks INDEXED BY tasks_running WHERE status = 'running' AND",
-            Self::Pending => "tasks INDEXED BY tasks_pending WHERE status = 'pending' AND",
+            Self::Queued => "tasks INDEXED BY tasks_queued WHERE status = 'pending' AND queued = 1 AND",
+            Self::Created => "tasks INDEXED BY tasks_created WHERE status = 'pending' AND queued = 0 AND",
         }
     }
 
@@ -38,9 +40,9 @@ impl Way {
     fn of(search: &Search) -> &'static [Self] {
         match search.filter.status {
             Some(Status::Running) => &[Self::Running],
-            Some(Status::Pending) => &[Self::Pending],
+            Some(Status::Pending) => &[Self::Queued, Self::Created],
             Some(_) if search.unfinished => &[],
-            None if search.unfinished => &[Self::Running, Self::Pending],
+            None if search.unfinished => &[Self::Running, Self::Queued, Self::Created],
             _ if search.filter.owner.is_some() => &[Self::OfOwner],
             _ => &[Self::All],
         }
@@ -113,7 +115,7 @@ fn rest(query: &mut Query, way: Way, filter: &TaskFilter) {
     if let Some(model) = &filter.model {
         query.text("AND model = ?", model.as_str());
     }
-    if let Some(status) = filter.status.filter(|_| !matches!(way, Way::Running | Way::Pending)) {
+    if let Some(status) = filter.status.filter(|_| matches!(way, Way::All | Way::OfOwner)) {
         query.text("AND status = ?", status.as_str());
     }
     if let Some(owner) = filter.owner.as_ref().filter(|_| way != Way::OfOwner) {

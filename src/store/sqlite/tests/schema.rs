@@ -62,7 +62,7 @@ fn live_rows_are_found_by_their_index() {
     migrate::migrate(&mut db).unwrap();
     for (sql, index) in [
         (reader::RUNNING, "tasks_running"),
-        (reader::QUEUED, "tasks_pending"),
+        (reader::QUEUED, "tasks_queued"),
         (reader::CREATED, "tasks_created"),
     ] {
         let sql = sql.replacen('?', "5", 1).replacen('?', "9", 1);
@@ -92,7 +92,8 @@ fn no_list_goes_through_the_tasks_of_others() {
     for (way, expected) in [
         (search::Way::OfOwner, "SEARCH tasks USING INDEX tasks_of_owner (owner=? AND rowid>? AND rowid<?)"),
         (search::Way::Running, "SEARCH tasks USING INDEX tasks_running (id>? AND id<?)"),
-        (search::Way::Pending, "SEARCH tasks USING INDEX tasks_pending (id>? AND id<?)"),
+        (search::Way::Queued, "SEARCH tasks USING INDEX tasks_queued (id>? AND id<?)"),
+        (search::Way::Created, "SEARCH tasks USING INDEX tasks_created (id>? AND id<?)"),
         (search::Way::All, "SEARCH tasks USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"),
     ] {
         // Nothing is sorted either: the index has the order.

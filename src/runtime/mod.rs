@@ -14,6 +14,7 @@
 //! | `trace` | the span in which user code runs |
 //! | `metrics` | the numbers of this runtime |
 //! | [`survive_file_limits`] | what happens where a file grows past a limit |
+//! | `host` | notices a System that stops without a shutdown, and an actor that panicked |
 //! | `listing`, `repeat`, `retention` | searches; requests that are made twice; removing what is old |
 //! | `queue`, `cancel`, `cancel_many`, `signal`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
@@ -27,6 +28,7 @@ mod deadline;
 mod deadlines;
 mod file_limit;
 mod handle;
+mod host;
 mod hub;
 mod idle;
 mod input;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use actix::{Addr, Message};
+use actix::{Addr, ArbiterHandle, Message};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -134,6 +134,11 @@ impl LiveIndex {
         }
     }
 
+    /// How many tasks run here.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
     pub(crate) fn get(&self, id: TaskId) -> Option<Arc<Live>> {
         self.shard(id)?.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
@@ -168,6 +173,8 @@ pub(crate) struct Services {
     pub(crate) shutdown: tokio::sync::OnceCell<()>,
     coordinator: OnceLock<Addr<CoordinatorActor>>,
     db: OnceLock<Addr<DbActor>>,
+    /// The threads of these two.
+    arbiters: OnceLock<[ArbiterHandle; 2]>,
     commands: AtomicUsize,
     on_failure: OnFailure,
 }
@@ -200,16 +207,31 @@ impl Services {
             shutdown: tokio::sync::OnceCell::new(),
             coordinator: OnceLock::new(),
             db: OnceLock::new(),
+            arbiters: OnceLock::new(),
             commands: AtomicUsize::new(0),
             on_failure: Arc::clone(&settings.on_failure),
         }
     }
 
     /// Joins the actors, once, at the start.
-    pub(crate) fn connect(&self, coordinator: Addr<CoordinatorActor>, db: Addr<DbActor>) {
+    pub(crate) fn connect(
+        &self,
+        coordinator: Addr<CoordinatorActor>,
+        db: Addr<DbActor>,
+        arbiters: [ArbiterHandle; 2],
+    ) {
         // Err: connected twice, which nobody does.
         let _ = self.coordinator.set(coordinator);
         let _ = self.db.set(db);
+        let _ = self.arbiters.set(arbiters);
+    }
+
+    /// Ends the actors and their threads: nothing is written any more, and the file is free when the last handle and
+    /// the last body are gone. What is sent to them from now on is answered as stopped.
+    pub(crate) fn end_actors(&self) {
+        for arbiter in self.arbiters.get().into_iter().flatten() {
+            arbiter.stop();
+        }
     }
 
     /// Whether both central actors live.

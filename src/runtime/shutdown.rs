@@ -42,6 +42,7 @@ async fn go_down(services: &Services, budget: Duration) {
     services.closing.cancel();
     services.deadlines.close();
     services.pool.close();
+    services.end_actors();
 }
 
 /// Waits until the last task has ended, and presses those that do not; no where the budget is over first.

@@ -13,6 +13,7 @@ use crate::store::{
 
 use super::coordinator::{CoordinatorActor, ID_BLOCK};
 use super::db_actor::DbActor;
+use super::host::look_after;
 use super::messages::Expired;
 use super::metrics::{HostRecorder, Metrics};
 use super::recovery::{Recovered, created, recover};
@@ -20,9 +21,6 @@ use super::roster::{Bounds, Roster};
 use super::services::{OnFailure, Services};
 use super::{Clock, Coordinator, Registry, SystemClock, retention, time_limits};
 use crate::task::{TaskId, Timeout};
-
-/// How often the two central actors are looked after.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Settings of a runtime; all have defaults.
 ///
@@ -252,11 +250,13 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     let roster = roster(settings, &recovered, &created);
 
     let (db_services, coordinator_services) = (Arc::clone(&services), Arc::clone(&services));
-    let db = DbActor::start_in_arbiter(&Arbiter::new().handle(), move |_| DbActor::new(store, db_services));
-    let coordinator = CoordinatorActor::start_in_arbiter(&Arbiter::new().handle(), move |_| {
+    let arbiters = [Arbiter::new().handle(), Arbiter::new().handle()];
+    let [db, coordinator] = &arbiters;
+    let db = DbActor::start_in_arbiter(db, move |_| DbActor::new(store, db_services));
+    let coordinator = CoordinatorActor::start_in_arbiter(coordinator, move |_| {
         CoordinatorActor::new(coordinator_services, roster, first_id)
     });
-    services.connect(coordinator, db);
+    services.connect(coordinator, db, arbiters);
 
     let expired = Arc::downgrade(&services);
     services.deadlines.run(move |batch| {
@@ -287,21 +287,4 @@ fn roster(settings: &RuntimeSettings, recovered: &Recovered, created: &[(TaskId,
         roster.count(*id, owner);
     }
     roster
-}
-
-/// Ends the process where a central actor panicked: nobody would notice otherwise, and every task would hang.
-fn look_after(services: &Arc<Services>) {
-    let watched = Arc::downgrade(services);
-    services.pool.timers().spawn(async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some(services) = watched.upgrade() else { return };
-            if services.closing.is_cancelled() {
-                return;
-            }
-            if !services.actors_live() {
-                return services.fail_for_good("an actor of the runtime panicked");
-            }
-        }
-    });
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::source::{Token, code, files, functions, reached, tokens};
 
 /// From the bottom up: a layer may name itself and what stands before it. `server` and `cli` share the top.
-const LAYERS: [(&str, u8); 9] = [
+const LAYERS: [(&str, u8); 10] = [
     ("task", 0),
     ("lifecycle", 1),
     ("store", 2),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, u8); 9] = [
     ("runtime", 4),
     ("bench", 5),
     ("http", 5),
+    ("testing", 5),
     ("server", 6),
     ("cli", 6),
 ];

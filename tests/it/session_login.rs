@@ -134,7 +134,7 @@ impl Browser {
         format!("office/{model}/{}", row["id"])
     }
 
-    /// What an EventSource of the page does.
+    /// What an `EventSource` of the page does.
     async fn watch(&self, task: &str) -> Watching {
         let request = self.from(None, Method::GET, &format!("/jobs/stream/{task}"));
         Watching::open(request.header("accept", "text/event-stream")).await

@@ -122,13 +122,16 @@ impl World {
         self.0.path.join("quell.db")
     }
 
+    /// Its task types.
+    pub(crate) fn registry(&self) -> Registry {
+        (self.0.also)(bodies::registry().state(Arc::clone(&self.0.bodies)))
+    }
+
     async fn open(&self) -> Coordinator {
         let url = format!("sqlite://{}", self.database().display());
         let until = Instant::now() + LONG;
         loop {
-            let state = Arc::clone(&self.0.bodies);
-            let registry = (self.0.also)(bodies::registry().state(state));
-            match Runtime::start(&url, registry, self.0.settings.clone()).await {
+            match Runtime::start(&url, self.registry(), self.0.settings.clone()).await {
                 Ok(coordinator) => return coordinator,
                 // The runtime before this one lets go of the file when its last thread is gone.
                 Err(RuntimeError::Open(OpenError::InUse(_))) if Instant::now() < until => {

@@ -51,9 +51,9 @@ fn i20_what_all_bodies_send_while_the_database_is_away_is_bounded_and_kept() {
     world.body("shouts", |ctx, stage| async move {
         stage.mark("shouts");
         stage.wait("go").await;
-        let word = "x".repeat(60 * 1024 - 20);
+        let text = "x".repeat(60 * 1024 - 20);
         for _ in 0..WINDOW {
-            ctx.send_event("word", &word).await?;
+            ctx.send_event("word", &text).await?;
             stage.mark("sent");
         }
         Ok(json!(null))

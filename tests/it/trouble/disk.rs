@@ -11,7 +11,8 @@ use crate::server::{Home, Server};
 
 /// How a small disk of the server's own can be had: as root, or as root of a namespace. It goes with its process.
 fn private_mounts() -> Option<&'static [&'static str]> {
-    [&["--mount"] as &[&str], &["--mount", "--user", "--map-root-user"]].into_iter().find(|how| {
+    const WAYS: [&[&str]; 2] = [&["--mount"], &["--mount", "--user", "--map-root-user"]];
+    WAYS.into_iter().find(|how| {
         let mut tried = Command::new("unshare");
         tried.args(*how).args(["sh", "-c", "mount -t tmpfs -o size=64k tmpfs /tmp"]);
         tried.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -48,7 +49,7 @@ fn log_of(home: &Home) -> PathBuf {
 #[tokio::test]
 async fn i19_a_full_disk_is_no_crash_and_loses_nothing() {
     let Some(how) = private_mounts() else {
-        println!("no disk of its own can be mounted here: a limit on the size of files stands for it");
+        // No disk of its own can be mounted here: a limit on the size of files, which everybody may set, stands for it.
         return limited().await;
     };
     let home = Home::new();

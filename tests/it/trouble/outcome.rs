@@ -11,7 +11,7 @@ use crate::support::{Plain, Session, eventually, request, seconds};
 
 const LOST: [Fault; 2] = [Fault::LoseCommit, Fault::LoseAnswer];
 
-fn unknown<T: std::fmt::Debug>(answer: Result<T, CommandError>) {
+fn unknown<T: std::fmt::Debug>(answer: &Result<T, CommandError>) {
     let Err(CommandError::Refused(Refusal::Unavailable(StoreError::OutcomeUnknown(_)))) = answer else {
         panic!("{answer:?}");
     };
@@ -82,7 +82,7 @@ fn i16_commands_of_unknown_outcome_are_done_once_or_never() {
             let listens = s.begin::<Plain>("listens").await;
             s.stage().reached("listens", 1).await;
             faults.set(fault);
-            unknown(in_time(s.signal(&listens, "go", JsonText::default())).await);
+            unknown(&in_time(s.signal(&listens, "go", JsonText::default())).await);
             faults.clear();
             ready(&s).await;
             if done {
@@ -91,12 +91,12 @@ fn i16_commands_of_unknown_outcome_are_done_once_or_never() {
             // When this is durable, so is what the body wrote when it took the signal.
             let created = s.create(request::<Plain>("waits")).await.unwrap().key;
             faults.set(fault);
-            unknown(in_time(s.set_timeout(&listens, Some(seconds(900.0)))).await);
+            unknown(&in_time(s.set_timeout(&listens, Some(seconds(900.0)))).await);
             faults.clear();
             ready(&s).await;
             assert_eq!(s.task(&listens).await.unwrap().timeout, done.then(|| seconds(900.0)));
             faults.set(fault);
-            unknown(in_time(s.start_task(&created, None)).await);
+            unknown(&in_time(s.start_task(&created, None)).await);
             faults.clear();
             ready(&s).await;
             assert_eq!(s.task(&created).await.unwrap().status == Status::Running, done);
@@ -105,7 +105,7 @@ fn i16_commands_of_unknown_outcome_are_done_once_or_never() {
             s.stage().reached("began", 1).await;
             let pending = s.create(request::<Plain>("waits")).await.unwrap().key;
             faults.set(fault);
-            unknown(in_time(s.cancel_task(&pending, None)).await);
+            unknown(&in_time(s.cancel_task(&pending, None)).await);
             faults.clear();
             ready(&s).await;
             assert_eq!(s.task(&pending).await.unwrap().status == Status::Cancelled, done);

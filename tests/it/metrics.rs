@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use quell::task::{Status, StoppedBy};
@@ -42,8 +41,8 @@ struct Row {
 /// Series out of the rows: the query names them in its column `series`.
 fn rows(database: &Path, series: &str, condition: &str) -> Numbers {
     let mut db = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
-    // A runtime that lets go of its file after a shutdown holds it for a moment.
-    db.batch_execute("PRAGMA busy_timeout = 20000").unwrap();
+    // A runtime that was shut down may still be closing its file.
+    diesel::sql_query("PRAGMA busy_timeout = 20000").execute(&mut db).unwrap();
     let query =
         format!("SELECT {series} AS series, count(*) AS rows FROM tasks WHERE {condition} GROUP BY 1");
     let found: Vec<Row> = diesel::sql_query(query).load(&mut db).unwrap();

@@ -6,7 +6,7 @@ use quell::testing::Fault;
 use quell::{CommandError, Readiness, Refusal, StartOutcome, StartRequest};
 use serde_json::json;
 
-use super::{in_time, no_start, world};
+use super::{calm, in_time, no_start, world};
 use crate::support::{Plain, Session, eventually, request, seconds};
 
 const LOST: [Fault; 2] = [Fault::LoseCommit, Fault::LoseAnswer];
@@ -25,6 +25,7 @@ async fn ready(s: &Session) {
 fn i16_an_answer_that_is_lost_once_is_looked_for_and_the_truth_is_told() {
     let (world, faults) = world();
     world.run(async |s| {
+        calm(&s).await;
         faults.set_once(Fault::LoseAnswer);
         let key = in_time(s.start(request::<Plain>("waits"))).await.unwrap().key;
         s.stage().reached("began", 1).await;
@@ -44,6 +45,7 @@ fn i16_a_start_of_unknown_outcome_is_told_so_and_then_runs_once_or_never() {
     for fault in LOST {
         let (world, faults) = world();
         world.run(async |s| {
+            calm(&s).await;
             let key = s.begin::<Plain>("waits").await;
             faults.set(fault);
             assert!(matches!(no_start(&s).await, StoreError::OutcomeUnknown(_)));
@@ -78,6 +80,7 @@ fn i16_commands_of_unknown_outcome_are_done_once_or_never() {
             Ok(json!(null))
         });
         world.run(async |s| {
+            calm(&s).await;
             let done = fault == Fault::LoseAnswer;
             let listens = s.begin::<Plain>("listens").await;
             s.stage().reached("listens", 1).await;
@@ -131,6 +134,7 @@ fn i16_a_start_that_waits_for_room_and_whose_outcome_was_unknown_runs_once_or_ne
             Ok(json!(null))
         });
         world.run(async |s| {
+            calm(&s).await;
             let first = s.begin::<Plain>("waits").await;
             s.stage().reached("began", 1).await;
             faults.set(fault);
@@ -161,6 +165,7 @@ fn i16_a_cancel_that_fired_before_the_database_failed_is_refused_and_takes_effec
     for fault in LOST {
         let (world, faults) = world();
         world.run(async |s| {
+            calm(&s).await;
             let key = s.begin::<Plain>("waits").await;
             s.stage().reached("began", 1).await;
             faults.set(fault);

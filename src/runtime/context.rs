@@ -96,6 +96,7 @@ impl TaskContext {
         let event = NewEvent::new(kind, data, self.0.services.clock.wall())?;
         let services = &self.0.services;
         if self.0.is_over() {
+            self.0.count_refused_event();
             return Err(EventError::Ended);
         }
         let sending = self.0.sending();
@@ -108,6 +109,7 @@ impl TaskContext {
         self.0.request_placed().await;
         drop(sending);
         if self.0.is_over() {
+            self.0.count_refused_event();
             return Err(EventError::Ended);
         }
         self.0.stamp(event.at);
@@ -270,7 +272,7 @@ impl TaskContext {
                 tracing::warn!(task = %key, message, "a future that a body spawned panicked");
             }
         };
-        let child = self.0.services.pool.spawn_child(child.instrument(self.0.span_or_none()));
+        let child = self.0.services.pool.spawn_child(self.0.id.get(), child.instrument(self.0.span_or_none()));
         self.0.extras().adopt(child);
     }
 

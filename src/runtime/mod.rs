@@ -8,6 +8,7 @@
 //! | `TaskActor` | one running task: feeds its ladder, carries out what that says |
 //! | `DbActor`, `intake` | the one writer; group commit |
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
+//! | `lost` | what abandoned bodies cost |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
@@ -35,6 +36,7 @@ mod input;
 mod intake;
 mod listing;
 mod live;
+mod lost;
 mod messages;
 mod metrics;
 mod model;
@@ -66,8 +68,8 @@ pub use listing::TaskPage;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
-    CancelOptions, CommandError, LiveStatus, Notice, Readiness, Receipt, Refusal, StartError, StartOutcome,
-    StartRequest,
+    CancelOptions, CommandError, LiveStatus, Notice, PoolStatus, Readiness, Receipt, Refusal, StartError,
+    StartOutcome, StartRequest,
 };
 pub use registry::{Registry, RegistryError};
 pub(crate) use repeat::{Earlier, Place};

@@ -16,6 +16,7 @@ mod blocking;
 mod boundary;
 mod control;
 mod end;
+mod hooks;
 mod pool;
 mod priority;
 mod seat;
@@ -25,7 +26,7 @@ mod watchdog;
 mod watcher;
 
 pub(crate) use attempt::{Attempt, run, run_blocking, run_cleanup};
-pub(crate) use boundary::{Contained, catch};
+pub(crate) use boundary::{Contained, catch, release};
 pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Blocking, BlockingSettings, Job};
 use super::boundary::catch;
+use super::hooks::Hooks;
 use super::priority::Priority;
 use super::seat::{Counted, Label, Seat, Seats};
 use super::watchdog;
@@ -66,6 +67,7 @@ pub(super) struct Shared {
     timers: Handle,
     pub(super) closing: CancellationToken,
     blocking: Arc<Blocking>,
+    hooks: Hooks,
     pub(super) seats: Arc<Seats>,
     /// How many threads were ever started, for their names.
     started: AtomicUsize,
@@ -118,6 +120,7 @@ impl Pool {
                 },
                 timers.clone(),
             ),
+            hooks: Hooks::new(timers.clone()),
             timers,
             closing: CancellationToken::new(),
             seats: Arc::default(),
@@ -177,6 +180,11 @@ impl Pool {
         self.0.blocking.spawn(job);
     }
 
+    /// Has a hook called soon, on a thread that nobody waits for; `on_hang` is called if it takes too long.
+    pub(crate) fn call_hook(&self, hook: Job, on_hang: impl FnOnce() + Send + 'static) {
+        self.0.hooks.call(hook, on_hang);
+    }
+
     /// The runtime that owns timers and sockets. Nothing that may block or spin belongs on it.
     pub(crate) fn timers(&self) -> Handle {
         self.0.timers.clone()
@@ -223,6 +231,7 @@ impl Shared {
     fn close(&self) {
         self.closing.cancel();
         self.blocking.close();
+        self.hooks.close();
     }
 }
 

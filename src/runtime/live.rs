@@ -20,6 +20,7 @@ use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, Task
 
 use super::TaskContext;
 use super::idle::{Seen, Sending, Signs};
+use super::interrupt::Interrupts;
 use super::lost::Loss;
 use super::messages::{BodyCleaning, BodyStopped};
 use super::registry::{Kind, Model, Runnable};
@@ -65,6 +66,8 @@ pub(crate) struct Extras {
     placed: Notify,
     signals: Mutex<VecDeque<QueuedSignal>>,
     children: Mutex<Vec<Child>>,
+    /// How to break what the body waits for.
+    pub(crate) interrupts: Interrupts,
 }
 
 /// Who a live task is.
@@ -170,6 +173,7 @@ impl Live {
         if let Some(token) = self.token.get() {
             token.cancel();
         }
+        self.interrupt();
     }
 
     /// The request was given to the writer, or is not to be written: what the body sends from now on follows it.
@@ -220,8 +224,14 @@ impl Live {
                 placed: Notify::new(),
                 signals: Mutex::default(),
                 children: Mutex::default(),
+                interrupts: Interrupts::default(),
             })
         })
+    }
+
+    /// The extras, if they were needed before.
+    pub(crate) fn made_extras(&self) -> Option<&Extras> {
+        self.extras.get().map(|extras| &**extras)
     }
 
     /// Rung 3.

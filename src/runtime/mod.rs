@@ -8,6 +8,7 @@
 //! | `TaskActor` | one running task: feeds its ladder, carries out what that says |
 //! | `DbActor`, `intake` | the one writer; group commit |
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
+//! | `shield`, [`Interrupt`] | a section that ends although it was cancelled; how to break what a body waits for |
 //! | `lost` | what abandoned bodies cost |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
@@ -35,6 +36,7 @@ mod idle;
 mod input;
 mod intake;
 mod listing;
+mod interrupt;
 mod live;
 mod lost;
 mod messages;
@@ -50,6 +52,7 @@ mod roster;
 #[cfg(test)]
 mod roster_tests;
 mod services;
+mod shield;
 mod shutdown;
 mod signal;
 mod start;
@@ -65,6 +68,7 @@ pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use listing::TaskPage;
+pub use interrupt::Interrupt;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{

@@ -10,6 +10,7 @@ mod embedding;
 mod host;
 mod limits;
 mod list;
+mod endless;
 mod metrics;
 mod patch;
 mod refusals;

@@ -31,3 +31,5 @@ pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};
 pub(crate) use pool::{Child, Pool, PoolSettings};
+#[cfg(feature = "server")]
+pub(crate) use priority::Priority;

@@ -12,17 +12,17 @@ const NICEST: i32 = 19;
 
 /// A priority for threads.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Priority(i32);
+pub(crate) struct Priority(i32);
 
 impl Priority {
     /// That of bodies, seen from the thread that makes the pool. Absolute: a thread inherits the priority of the
     /// one that starts it, and would else be nicer at each step.
-    pub(super) fn of_bodies() -> Self {
+    pub(crate) fn of_bodies() -> Self {
         Self(getpriority_process(None).unwrap_or(0).saturating_add(NICER).min(NICEST))
     }
 
     /// Gives it to this thread. On Linux "the calling process" is the calling thread.
-    pub(super) fn apply(self) {
+    pub(crate) fn apply(self) {
         if let Err(error) = setpriority_process(None, self.0) {
             tracing::debug!(%error, "cannot lower the priority of a thread for bodies");
         }

@@ -43,9 +43,8 @@ fn watch(pool: &Weak<Shared>, bounds: Bounds) {
 
 fn carry_out(pool: &Shared, watcher: &mut Watcher, orders: &Orders) {
     for label in &orders.name {
-        match pool.on_long_poll.get() {
-            Some(call) => call(*label),
-            None => tracing::warn!(label, "a body keeps its thread: it does not yield"),
+        if let Some(call) = pool.on_long_poll.get() {
+            call(*label);
         }
     }
     if let Some(number) = orders.dismiss {

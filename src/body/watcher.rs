@@ -104,7 +104,7 @@ impl Watcher {
         if probe_ran {
             self.probe_since = None;
         }
-        let mut orders = Orders { name: self.to_name(sights), ..Orders::default() };
+        let mut orders = Orders { name: self.newly_long(sights), ..Orders::default() };
         let staying = || sights.iter().filter(|sight| !sight.is_leaving);
         if self.probe_since.is_none() && staying().all(|sight| sight.is_inside()) {
             self.probe_since = Some(self.now);
@@ -117,7 +117,7 @@ impl Watcher {
         let may_add = sights.len() < self.bounds.limit && self.now >= self.not_before;
         orders.add = wanted && may_add;
         self.is_full = work_waits && all_are_stuck && !may_add;
-        orders.dismiss = self.to_dismiss(sights);
+        orders.dismiss = self.surplus(sights);
         orders
     }
 
@@ -137,7 +137,7 @@ impl Watcher {
         sight.is_inside() && since.is_some_and(|since| self.now >= since + time)
     }
 
-    fn to_name(&mut self, sights: &[Sight]) -> Vec<Label> {
+    fn newly_long(&mut self, sights: &[Sight]) -> Vec<Label> {
         let mut names = Vec::new();
         for sight in sights {
             let is_long = self.is_inside_for(*sight, LONG);
@@ -150,7 +150,7 @@ impl Watcher {
     }
 
     /// The thread that is to leave: one that is out of its poll, if there is one, and the newest of them.
-    fn to_dismiss(&mut self, sights: &[Sight]) -> Option<usize> {
+    fn surplus(&mut self, sights: &[Sight]) -> Option<usize> {
         let is_free = |sight: &&Sight| !sight.is_leaving && !self.is_inside_for(**sight, WAIT);
         let free: Vec<Sight> = sights.iter().filter(is_free).copied().collect();
         if free.len() <= self.bounds.base {
@@ -248,7 +248,8 @@ mod tests {
         let mut pool = Pool::new(2, 8);
         for _ in 0..100 {
             // Both are always inside some poll, never in the same one.
-            (pool.stick(1, 7), pool.stick(2, 8));
+            pool.stick(1, 7);
+            pool.stick(2, 8);
             pool.queue_moves = true;
             assert!(!pool.look().add);
         }

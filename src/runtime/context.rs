@@ -282,7 +282,8 @@ impl TaskContext {
                 tracing::warn!(task = %key, message, "a future that a body spawned panicked");
             }
         };
-        let child = self.0.services.pool.spawn_child(self.0.id.get(), child.instrument(self.0.span_or_none()));
+        let child =
+            self.0.services.pool.spawn_child(self.0.id.get(), child.instrument(self.0.span_or_none()));
         self.0.extras().adopt(child);
     }
 

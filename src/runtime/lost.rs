@@ -132,34 +132,34 @@ mod tests {
     use super::*;
     use crate::runtime::Registry;
 
-    fn lost() -> Lost {
+    fn counts() -> Lost {
         Lost::new(Arc::new(Metrics::new(&Registry::new(), None)))
     }
 
-    fn seen(lost: &Lost) -> (usize, u64, u64) {
-        let status = lost.status(0);
+    fn seen(counts: &Lost) -> (usize, u64, u64) {
+        let status = counts.status(0);
         (status.abandoned_threads, status.abandoned_async + status.abandoned_blocking, status.late_results)
     }
 
     #[test]
     fn an_abandoned_body_is_counted_once_and_its_thread_until_it_returns() {
-        let (lost, loss) = (lost(), Loss::default());
-        loss.abandoned(Kind::Async, &lost);
-        loss.abandoned(Kind::Async, &lost);
-        assert_eq!(seen(&lost), (1, 1, 0));
+        let (counts, loss) = (counts(), Loss::default());
+        loss.abandoned(Kind::Async, &counts);
+        loss.abandoned(Kind::Async, &counts);
+        assert_eq!(seen(&counts), (1, 1, 0));
         assert!(loss.is_abandoned());
-        loss.returned(&lost);
-        assert_eq!(seen(&lost), (0, 1, 1));
-        loss.abandoned(Kind::Async, &lost);
-        assert_eq!(seen(&lost), (0, 1, 1));
+        loss.returned(&counts);
+        assert_eq!(seen(&counts), (0, 1, 1));
+        loss.abandoned(Kind::Async, &counts);
+        assert_eq!(seen(&counts), (0, 1, 1));
     }
 
     #[test]
     fn a_return_that_is_noticed_first_leaves_no_thread_lost() {
-        let (lost, loss) = (lost(), Loss::default());
-        loss.returned(&lost);
-        assert_eq!(seen(&lost), (0, 0, 0));
-        loss.abandoned(Kind::Blocking, &lost);
-        assert_eq!(seen(&lost), (0, 1, 1));
+        let (counts, loss) = (counts(), Loss::default());
+        loss.returned(&counts);
+        assert_eq!(seen(&counts), (0, 0, 0));
+        loss.abandoned(Kind::Blocking, &counts);
+        assert_eq!(seen(&counts), (0, 1, 1));
     }
 }

@@ -18,7 +18,7 @@ async fn spin(client: &Client, count: usize) -> Vec<Task> {
     tasks
 }
 
-/// Starts an ExampleTask, waits for its end, and tells how long that took.
+/// Starts an `ExampleTask`, waits for its end, and tells how long that took.
 async fn example(client: &Client) -> Duration {
     let began = Instant::now();
     let start = client.call(Method::POST, "/tasks/tests/ExampleTask").header("prefer", "wait=60");

@@ -11,6 +11,9 @@ use serde_json::json;
 
 pub(crate) const APP: &str = "soak";
 
+/// The text of every panic that belongs here.
+pub(crate) const AS_ASKED: &str = "as asked";
+
 /// What is done with a task, beside its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
@@ -41,7 +44,7 @@ const DROPPED: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy:
 const ABANDONED: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::Abandoned));
 const NEVER: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::NeverStarted));
 
-/// Every kind. A cancel that is faster than a thread finds a body that has not begun.
+/// Every kind. A cancel that is faster than a thread finds a body that has not begun: it is dropped, or never begins.
 pub(crate) const KINDS: &[Kind] = &[
     kind("Quick", Then::Wait, &[COMPLETED]),
     kind("Quick", Then::Cancel, &[COMPLETED, ITSELF, DROPPED]),
@@ -55,8 +58,8 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("Fails", Then::Wait, &[FAILED]),
     kind("Children", Then::Cancel, &[DROPPED, NEVER]),
     kind("Spins", Then::Wait, &[COMPLETED]),
-    kind("Spins", Then::Cancel, &[ABANDONED, NEVER]),
-    kind("Spins", Then::Timeout, &[ABANDONED, NEVER]),
+    kind("Spins", Then::Cancel, &[ABANDONED, DROPPED, NEVER]),
+    kind("Spins", Then::Timeout, &[ABANDONED, DROPPED, NEVER]),
     kind("Hashes", Then::Wait, &[COMPLETED]),
     kind("Hashes", Then::Cancel, &[COMPLETED, ITSELF, DROPPED, NEVER]),
     kind("Blocks", Then::Cancel, &[ABANDONED, DROPPED, NEVER]),
@@ -141,14 +144,14 @@ model!(/** Cleans up. */ Cleans, ModelSettings::new(), |_ctx| std::future::pendi
     ctx.send_event("cleaned_up", &()).await?;
     Ok(Cleaned::Done)
 });
-model!(/** Its cleanup hangs. */ Hangs, short(), |_ctx| std::future::pending().await, |_ctx| {
+model!(/** Its cleanup hangs. */ Hangs, ModelSettings::new().cleanup_limit(SHORT), |_ctx| std::future::pending().await, |_ctx| {
     std::future::pending().await
 });
 model!(
     /** Panics. */
     Panics,
     ModelSettings::new(),
-    |_ctx| panic!("as asked")
+    |_ctx| panic!("{}", AS_ASKED)
 );
 model!(/** Fails. */ Fails, ModelSettings::new(), |_ctx| Err(TaskError::new("Soaked", "as asked")));
 model!(/** Has children. */ Children, ModelSettings::new(), |ctx| {

@@ -10,6 +10,7 @@
 //!
 //! It prints nothing, draws no conclusions, and knows no HTTP: cancel over HTTP will be a scenario of its own.
 
+mod bodies;
 mod cancel;
 mod disk;
 mod folder;
@@ -30,8 +31,9 @@ use std::str::FromStr;
 use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError};
 use crate::store::{OpenError, StoreError, Synchronous};
 
+pub use bodies::{Bodies, Engine};
 pub use machine::Machine;
-pub use report::{Cancelled, Disk, Memory, Quantiles, Report, RunFacts, Started, Storm};
+pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub use report::{Cancelled, Disk, Memory, Quantiles, Report, RunFacts, Started, 
 pub enum Scenario {
     /// Bytes of an idle running task.
     Memory,
+    /// The pool of bodies: spawns and yields, beside tokio's scheduler.
+    Bodies,
     /// A plain write and sync: what a commit cannot be faster than.
     Disk,
     /// Start and complete a task that does nothing.
@@ -51,13 +55,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All, in the order in which they run.
-    pub const ALL: &'static [Self] = &[Self::Memory, Self::Disk, Self::Start, Self::Cancel, Self::Storm];
+    pub const ALL: &'static [Self] =
+        &[Self::Memory, Self::Bodies, Self::Disk, Self::Start, Self::Cancel, Self::Storm];
 
     /// Its name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Memory => "memory",
+            Self::Bodies => "bodies",
             Self::Disk => "disk",
             Self::Start => "start",
             Self::Cancel => "cancel",
@@ -121,6 +127,9 @@ struct Sizes {
     storms: Vec<(u32, u32)>,
     idle: u32,
     syncs: u32,
+    /// Bodies that are spawned, and yields of each of 64.
+    spawns: u32,
+    yields: u32,
     rounds: u32,
 }
 
@@ -133,6 +142,8 @@ impl Sizes {
                 storms: vec![(500, 1)],
                 idle: 2_000,
                 syncs: 20,
+                spawns: 1_000,
+                yields: 100,
                 rounds: 1,
             }
         } else {
@@ -142,6 +153,8 @@ impl Sizes {
                 storms: vec![(10_000, 5)],
                 idle: 100_000,
                 syncs: 1_000,
+                spawns: 200_000,
+                yields: 50_000,
                 rounds: 7,
             }
         };
@@ -227,6 +240,15 @@ fn carry_out(
             progress(&format!("memory of {} idle tasks", sizes.idle));
             report.memory = Some(memory::measure(options, sizes.idle)?);
         }
+        Scenario::Bodies => {
+            progress("bodies on the pool, and on tokio's scheduler");
+            let (spawns, yields) = (sizes.spawns, sizes.yields);
+            let rounds = sizes.rounds;
+            report.bodies = vec![
+                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?,
+                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?,
+            ];
+        }
         Scenario::Disk => {
             progress("plain write and sync");
             report.disk = Some(disk::measure(options, sizes.syncs)?);
@@ -262,7 +284,7 @@ mod tests {
         }
         assert_eq!(
             "http".parse::<Scenario>(),
-            Err("no scenario `http`: there are memory, disk, start, cancel, storm".to_owned())
+            Err("no scenario `http`: there are memory, bodies, disk, start, cancel, storm".to_owned())
         );
     }
 }

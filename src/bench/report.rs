@@ -19,6 +19,8 @@ pub struct Report {
     pub machine: Machine,
     /// When, and what.
     pub run: RunFacts,
+    /// The pool of bodies, by kind of work.
+    pub bodies: Vec<Ran>,
     /// A plain write and sync.
     pub disk: Option<Disk>,
     /// Start and complete, by tasks in flight.
@@ -58,6 +60,26 @@ pub struct Quantiles {
     pub p99: f64,
     /// None is above this.
     pub max: f64,
+}
+
+/// Work of bodies on the pool, beside the same work elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Ran {
+    /// Which work.
+    pub what: &'static str,
+    /// How many steps of it in one round.
+    pub count: u32,
+    /// Steps for each second, on the pool: the median of the rounds.
+    pub per_second: f64,
+    /// On the pool's queue without a watchdog.
+    pub unwatched_per_second: f64,
+    /// On tokio's multi-thread scheduler.
+    pub tokio_per_second: f64,
+    /// The first by the second: what the watchdog leaves. The median of the rounds' own.
+    pub share_of_unwatched: f64,
+    /// The first by the third.
+    pub share_of_tokio: f64,
 }
 
 /// A plain write of 4 KiB and its sync.
@@ -155,6 +177,7 @@ impl Report {
                 },
                 quick: options.quick,
             },
+            bodies: Vec::new(),
             disk: None,
             start: Vec::new(),
             cancel: None,

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Cancelled, Disk, Memory, Report, Started, Storm};
+use super::{Cancelled, Disk, Memory, Ran, Report, Started, Storm};
 
 type Line = [String; 4];
 
@@ -15,6 +15,7 @@ pub(super) fn of(report: &Report) -> String {
         .memory
         .iter()
         .flat_map(memory)
+        .chain(report.bodies.iter().flat_map(bodies))
         .chain(report.disk.iter().map(disk))
         .chain(report.start.iter().map(start))
         .chain(report.cancel.iter().flat_map(cancel))
@@ -91,6 +92,17 @@ fn memory(figure: &Memory) -> [Line; 2] {
             bytes(figure.limit_bytes),
             String::new(),
         ],
+    ]
+}
+
+fn bodies(figure: &Ran) -> [Line; 2] {
+    let rate = |rate: f64| format!("{}/s", whole(rate));
+    let line = |than: &str, limit: f64, share: f64| {
+        [format!("bodies: {}, {than}", figure.what), rate(figure.per_second), rate(limit), percent(share)]
+    };
+    [
+        line("beside tokio's scheduler", figure.tokio_per_second, figure.share_of_tokio),
+        line("beside no watchdog", figure.unwatched_per_second, figure.share_of_unwatched),
     ]
 }
 

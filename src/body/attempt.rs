@@ -24,6 +24,7 @@ use super::boundary::{Contained, UserFuture};
 use super::control::{AfterBody, Control};
 use super::end::{BodyEnd, Cleaned, CleanupEnd, Report};
 use super::pool::Pool;
+use super::seat::Label;
 
 /// What an attempt needs from the runtime.
 ///
@@ -31,6 +32,9 @@ use super::pool::Pool;
 pub(crate) trait Attempt: Send + Sync + 'static {
     /// The word shared with whoever stops the attempt.
     fn control(&self) -> &Control;
+
+    /// Whose threads these are: see [`Pool::on_long_poll`].
+    fn label(&self) -> Label;
 
     /// Makes the model's cleanup. May panic.
     fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>>;
@@ -124,12 +128,13 @@ where
         asked.control().is_stop_requested()
     };
     let mut ticket = blocking::ticket(body, is_stopped, pool);
+    let label = attempt.label();
     let span = attempt.span().cloned().unwrap_or_else(Span::none);
     let rest = async move {
         let end = ticket.wait(attempt.control()).await;
         finish(attempt, end).await;
     };
-    pool.spawn(rest.instrument(span));
+    pool.spawn(label, rest.instrument(span));
 }
 
 /// Runs the cleanup alone, for a cancel that was accepted after the body had ended with `end`; same limits,

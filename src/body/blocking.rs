@@ -1,7 +1,8 @@
 //! Threads for blocking work, one job each, a bounded number; what comes beyond waits in line.
 //!
 //! Invariants:
-//! 1. At most `limit` threads besides those that were given up as lost; a job waits only while they are busy.
+//! 1. At most `limit` threads besides those that were given up as lost, of which `max_lost` are replaced; a job
+//!    waits only while they are busy.
 //! 2. A thread takes the next job after one has ended, or leaves after 10 s without any. A stuck job keeps
 //!    its own thread and no other.
 //! 3. No job and no drop of a job unwinds out of its thread.
@@ -25,6 +26,7 @@ use super::boundary::{catch, release};
 use super::control::Control;
 use super::end::BodyEnd;
 use super::pool::Pool;
+use super::priority::Priority;
 
 /// Work for a thread of its own.
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -32,11 +34,24 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// How long an idle thread waits for the next job.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Which threads, and how many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BlockingSettings {
+    /// Their name, before a number.
+    pub(super) name: &'static str,
+    /// Jobs that run at the same time, at least one.
+    pub(super) limit: usize,
+    /// How many lost threads are replaced.
+    pub(super) max_lost: usize,
+    /// Their priority, if it is another than that of whoever starts them.
+    pub(super) priority: Option<Priority>,
+}
+
 /// The threads and their line.
 pub(super) struct Blocking {
     state: Mutex<State>,
     work: Condvar,
-    limit: usize,
+    settings: BlockingSettings,
     /// Entered on each thread, so that a job can wait for a timer or a socket.
     context: Handle,
 }
@@ -54,15 +69,22 @@ struct State {
 }
 
 impl State {
-    fn has_room(&self, limit: usize) -> bool {
-        self.threads.saturating_sub(self.lost) < limit
+    /// Threads that count against the limit.
+    fn counted(&self, settings: BlockingSettings) -> usize {
+        self.threads.saturating_sub(self.lost.min(settings.max_lost))
     }
 }
 
 impl Blocking {
-    pub(super) fn new(limit: usize, context: Handle) -> Arc<Self> {
+    pub(super) fn new(settings: BlockingSettings, context: Handle) -> Arc<Self> {
         let state = Mutex::new(State::default());
-        Arc::new(Self { state, work: Condvar::new(), limit: limit.max(1), context })
+        let settings = BlockingSettings { limit: settings.limit.max(1), ..settings };
+        Arc::new(Self { state, work: Condvar::new(), settings, context })
+    }
+
+    /// Whether every thread there may be is lost: no job can begin.
+    pub(super) fn is_spent(&self) -> bool {
+        self.lock().lost >= self.settings.limit + self.settings.max_lost
     }
 
     /// Gives `job` to a thread, or puts it in line. After `close` it is dropped.
@@ -89,7 +111,7 @@ impl Blocking {
     }
 
     /// Counts a thread as lost to an abandoned job; another may take its place.
-    fn count_lost(self: &Arc<Self>) {
+    pub(super) fn count_lost(self: &Arc<Self>) {
         let mut state = self.lock();
         state.lost += 1;
         if !state.line.is_empty() {
@@ -98,7 +120,7 @@ impl Blocking {
     }
 
     /// A lost thread is back; one too many leaves after its job.
-    fn count_found(&self) {
+    pub(super) fn count_found(&self) {
         let mut state = self.lock();
         state.lost = state.lost.saturating_sub(1);
     }
@@ -109,12 +131,12 @@ impl Blocking {
             self.work.notify_one();
             return;
         }
-        if !state.has_room(self.limit) {
+        if state.counted(self.settings) >= self.settings.limit {
             return;
         }
         state.threads += 1;
         state.started += 1;
-        let name = format!("quell-blocking-{}", state.started);
+        let name = format!("{}-{}", self.settings.name, state.started);
         drop(state);
         let blocking = Arc::clone(self);
         if let Err(error) = thread::Builder::new().name(name).spawn(move || blocking.work_off()) {
@@ -125,6 +147,9 @@ impl Blocking {
     }
 
     fn work_off(&self) {
+        if let Some(priority) = self.settings.priority {
+            priority.apply();
+        }
         let _context = self.context.enter();
         while let Some(job) = self.next_job() {
             if let Err(message) = catch(job) {
@@ -137,7 +162,7 @@ impl Blocking {
     fn next_job(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
-            if state.threads.saturating_sub(state.lost) > self.limit {
+            if state.counted(self.settings) > self.settings.limit {
                 // The wake-up that brought this thread here may have been for a job.
                 self.work.notify_one();
                 break;

@@ -4,7 +4,8 @@
 //! 1. Every line of user code (making a body, its polls, its drop, its cleanup, its children) runs inside
 //!    [`boundary`]; a panic there ends that attempt and nothing else.
 //! 2. Only a pool thread drops a body, and only between two polls. Whoever asks for the stop never waits.
-//! 3. An attempt makes exactly one report, after its body *and* its children are gone; an abandoned one
+//! 3. A body that keeps its thread costs others no more than that thread: the [`watchdog`] adds one for it.
+//! 4. An attempt makes exactly one report, after its body *and* its children are gone; an abandoned one
 //!    makes none, and says once that it has come back.
 //!
 //! It does not know tasks, rows, actors or clocks: limits are kept by the runtime, which calls
@@ -15,13 +16,20 @@ mod blocking;
 mod boundary;
 mod control;
 mod end;
+mod hooks;
 mod pool;
+mod priority;
+mod seat;
 #[cfg(test)]
 mod tests;
+mod watchdog;
+mod watcher;
 
 pub(crate) use attempt::{Attempt, run, run_blocking, run_cleanup};
-pub(crate) use boundary::{Contained, catch};
+pub(crate) use boundary::{Contained, catch, release};
 pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};
 pub(crate) use pool::{Child, Pool, PoolSettings};
+#[cfg(feature = "server")]
+pub(crate) use priority::Priority;

@@ -8,25 +8,32 @@
 //!    `async-task` would end the process.
 //! 4. The threads own the executor, handles only know it: when the last thread leaves, what still waits is
 //!    dropped, although it may hold handles itself.
+//! 5. There are never fewer threads than the base number and never more than the limit; between the two the
+//!    [`watchdog`] adds and takes away.
+//! 6. All of them give way to other threads of the process: actors, HTTP and the database come first.
 //!
 //! Why not `Handle::block_on`: it gives each poll of the *thread* one of tokio's task budgets, which all
 //! bodies of that thread would share, and a body would find its sockets "not ready" for a neighbour's sake.
 //!
-//! It does not notice stuck threads, it only can be given more; it joins no thread and waits for none.
+//! It joins no thread and waits for none.
 
 use std::future::Future;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, Weak};
 use std::{io, thread};
 
 use async_executor::{Executor, Task};
-use futures_util::FutureExt;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use super::blocking::{Blocking, Job};
-use super::boundary::{Contained, catch};
+use super::blocking::{Blocking, BlockingSettings, Job};
+use super::boundary::catch;
+use super::hooks::Hooks;
+use super::priority::Priority;
+use super::seat::{Counted, Label, Seat, Seats};
+use super::watchdog;
+use super::watcher::Bounds;
 
 /// A future that runs beside a body; dropped, it is cancelled at its next await.
 pub(crate) type Child = Task<()>;
@@ -36,29 +43,43 @@ pub(crate) type Child = Task<()>;
 pub(crate) struct PoolSettings {
     /// Threads that poll async bodies; at least one.
     pub(crate) threads: usize,
+    /// The most there may be of them, with those that were added for bodies that keep theirs. Also how many
+    /// threads of abandoned blocking bodies are replaced.
+    pub(crate) max_threads: usize,
     /// Blocking bodies that run at the same time; at least one. Those beyond wait in line.
     pub(crate) blocking_limit: usize,
 }
 
 impl Default for PoolSettings {
-    /// A thread per processor, 512 blocking bodies.
+    /// A thread per processor and up to 64, 512 blocking bodies.
     fn default() -> Self {
-        Self { threads: thread::available_parallelism().map_or(1, NonZero::get), blocking_limit: 512 }
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        Self { threads, max_threads: 64, blocking_limit: 512 }
     }
 }
 
 /// A handle to the pool. Clones are cheap; when the last one goes, the pool closes.
 #[derive(Clone)]
-pub(crate) struct Pool(Arc<Shared>);
+pub(crate) struct Pool(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     engine: Weak<Engine>,
     timers: Handle,
-    closing: CancellationToken,
+    pub(super) closing: CancellationToken,
     blocking: Arc<Blocking>,
+    hooks: Hooks,
+    pub(super) seats: Arc<Seats>,
     /// How many threads were ever started, for their names.
     started: AtomicUsize,
+    priority: Priority,
+    /// The watchdog found no thread left for ready work, and may add none.
+    pub(super) is_full: AtomicBool,
+    /// Called with the label of a body that keeps its thread for too long.
+    pub(super) on_long_poll: OnceLock<OnLongPoll>,
 }
+
+/// See [`Pool::on_long_poll`].
+pub(super) type OnLongPoll = Box<dyn Fn(Label) + Send + Sync>;
 
 /// What the threads own together. The executor goes first: the bodies it drops may hold timers.
 struct Engine {
@@ -85,46 +106,58 @@ impl Pool {
             Builder::new_multi_thread().worker_threads(1).thread_name("quell-timers").enable_all().build()?;
         let timers = runtime.handle().clone();
         let engine = Arc::new(Engine { executor: Executor::new(), _timers: Timers(Some(runtime)) });
+        let bounds =
+            Bounds { base: settings.threads.max(1), limit: settings.max_threads.max(settings.threads) };
+        let priority = Priority::of_bodies();
         let pool = Self(Arc::new(Shared {
             engine: Arc::downgrade(&engine),
-            blocking: Blocking::new(settings.blocking_limit, timers.clone()),
+            blocking: Blocking::new(
+                BlockingSettings {
+                    name: "quell-blocking",
+                    limit: settings.blocking_limit,
+                    max_lost: settings.max_threads,
+                    priority: Some(priority),
+                },
+                timers.clone(),
+            ),
+            hooks: Hooks::new(timers.clone()),
             timers,
             closing: CancellationToken::new(),
+            seats: Arc::default(),
             started: AtomicUsize::new(0),
+            priority,
+            is_full: AtomicBool::new(false),
+            on_long_poll: OnceLock::new(),
         }));
-        for _ in 0..settings.threads.max(1) {
-            pool.add_thread()?;
+        for _ in 0..bounds.base {
+            pool.0.add_thread()?;
         }
+        watchdog::start(Arc::downgrade(&pool.0), bounds, pool.timers())?;
         Ok(pool)
     }
 
-    /// Adds a thread, for one that a body keeps. Does nothing once the pool is closed.
-    pub(crate) fn add_thread(&self) -> io::Result<()> {
-        let Some(engine) = self.0.engine.upgrade() else { return Ok(()) };
-        let number = self.0.started.fetch_add(1, Relaxed) + 1;
-        let (closing, context) = (self.0.closing.clone(), self.0.timers.clone());
-        thread::Builder::new()
-            .name(format!("quell-body-{number}"))
-            .spawn(move || poll_bodies(engine, &closing, &context))
-            .map(drop)
+    /// What is called with the label of a body that has kept its thread for a second. Once for each pool.
+    pub(crate) fn on_long_poll(&self, call: impl Fn(Label) + Send + Sync + 'static) {
+        // Err: it was said before.
+        let _ = self.0.on_long_poll.set(Box::new(call));
     }
 
-    /// Runs `future` on the pool, detached. A panic is logged. Once the pool is closed, it is dropped.
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_child(future).detach();
+    /// Runs `future` on the pool, detached, in the name of `label`. A panic is logged. Once the pool is closed,
+    /// it is dropped.
+    pub(crate) fn spawn(&self, label: Label, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_child(label, future).detach();
     }
 
     /// Runs `future` on the pool as a task that its holder owns: dropping the task cancels it.
     ///
     /// A panic is logged, and the task ends then like any other. There is no output, on purpose: the
     /// executor drops one that nobody fetched where a panicking drop ends the process. Send it elsewhere.
-    pub(crate) fn spawn_child(&self, future: impl Future<Output = ()> + Send + 'static) -> Child {
-        // `map`, not an async block: that would keep room for the future twice.
-        let future = Contained::new("task", future).map(|answer| {
-            if let Err(message) = answer {
-                tracing::warn!(message, "a task of a body panicked");
-            }
-        });
+    pub(crate) fn spawn_child(
+        &self,
+        label: Label,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Child {
+        let future = Counted::new(label, future);
         match self.0.engine.upgrade() {
             Some(engine) => engine.executor.spawn(future),
             // The executor goes at once, and with it the future; the task is then a cancelled one.
@@ -132,9 +165,24 @@ impl Pool {
         }
     }
 
+    /// Whether bodies keep every thread there may be: async work cannot go on, or no blocking body can begin.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.is_full.load(Relaxed) || self.0.blocking.is_spent()
+    }
+
+    /// How many threads poll async bodies now.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.seats.count()
+    }
+
     /// Runs `job` on a thread of its own, or puts it in line until there is one.
     pub(crate) fn spawn_blocking(&self, job: Job) {
         self.0.blocking.spawn(job);
+    }
+
+    /// Has a hook called soon, on a thread that nobody waits for; `on_hang` is called if it takes too long.
+    pub(crate) fn call_hook(&self, hook: Job, on_hang: impl FnOnce() + Send + 'static) {
+        self.0.hooks.call(hook, on_hang);
     }
 
     /// The runtime that owns timers and sockets. Nothing that may block or spin belongs on it.
@@ -155,9 +203,35 @@ impl Pool {
 }
 
 impl Shared {
+    /// Adds a thread. Does nothing once the pool is closed.
+    pub(super) fn add_thread(&self) -> io::Result<()> {
+        let Some(engine) = self.engine.upgrade() else { return Ok(()) };
+        let number = self.started.fetch_add(1, Relaxed) + 1;
+        let (seat, seats) = (Seat::new(number, self.closing.child_token()), Arc::clone(&self.seats));
+        let (context, priority) = (self.timers.clone(), self.priority);
+        seats.add(Arc::clone(&seat));
+        let spawned = thread::Builder::new().name(format!("quell-body-{number}")).spawn(move || {
+            priority.apply();
+            poll_bodies(engine, &seat, &context);
+            seats.remove(number);
+        });
+        if spawned.is_err() {
+            self.seats.remove(number);
+        }
+        spawned.map(drop)
+    }
+
+    /// Puts a task into the queue that notes that it was taken.
+    pub(super) fn probe(&self, ran: Arc<AtomicBool>) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.executor.spawn(async move { ran.store(true, Relaxed) }).detach();
+        }
+    }
+
     fn close(&self) {
         self.closing.cancel();
         self.blocking.close();
+        self.hooks.close();
     }
 }
 
@@ -168,11 +242,12 @@ impl Drop for Shared {
 }
 
 /// The life of a pool thread.
-fn poll_bodies(engine: Arc<Engine>, closing: &CancellationToken, context: &Handle) {
+fn poll_bodies(engine: Arc<Engine>, seat: &Arc<Seat>, context: &Handle) {
     let _context = context.enter();
+    seat.take();
     // Bodies cannot unwind to here; a defect below them could, and must not cost a thread.
     while let Err(message) =
-        catch(|| futures_lite::future::block_on(engine.executor.run(closing.cancelled())))
+        catch(|| futures_lite::future::block_on(engine.executor.run(seat.leave.cancelled())))
     {
         tracing::error!(message, "a pool thread panicked, and goes on");
     }

@@ -26,7 +26,7 @@ pub(super) struct BenchArgs {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only these scenarios: memory, disk, start, cancel, storm.
+    /// Only these scenarios: memory, bodies, disk, start, cancel, storm.
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<Scenario>,
     /// When a commit counts as written.

@@ -15,7 +15,7 @@ pub(super) async fn show_health() -> HttpResponse {
 pub(super) fn show_readiness(readiness: Readiness) -> HttpResponse {
     let status = match readiness {
         Readiness::Ready => StatusCode::OK,
-        Readiness::Recovering | Readiness::Draining | Readiness::NoDatabase => {
+        Readiness::Recovering | Readiness::Draining | Readiness::NoDatabase | Readiness::PoolFull => {
             StatusCode::SERVICE_UNAVAILABLE
         }
     };
@@ -33,7 +33,9 @@ mod tests {
     #[test]
     fn only_a_ready_server_says_200() {
         assert_eq!(show_readiness(Readiness::Ready).status(), 200);
-        for readiness in [Readiness::Recovering, Readiness::Draining, Readiness::NoDatabase] {
+        for readiness in
+            [Readiness::Recovering, Readiness::Draining, Readiness::NoDatabase, Readiness::PoolFull]
+        {
             assert_eq!(show_readiness(readiness).status(), 503);
         }
     }

@@ -18,6 +18,7 @@ use crate::task::{Cause, EventError, JsonText, NewEvent, TaskCancelled, TaskErro
 use super::Refusal;
 use super::live::Live;
 use super::messages::{Cancel, CancelAnswer, Reply};
+use super::shield;
 
 /// A body's link to its task. Cloning is cheap.
 ///
@@ -62,6 +63,15 @@ impl TaskContext {
         Self(live)
     }
 
+    pub(super) fn live(&self) -> &Arc<Live> {
+        &self.0
+    }
+
+    /// The words of the request to stop, where there is one and no shield hides it.
+    fn told(&self) -> Option<&TaskCancelled> {
+        self.0.told().filter(|_| !shield::covers(self.0.id))
+    }
+
     /// The task's key.
     #[must_use]
     pub fn key(&self) -> TaskKey {
@@ -96,6 +106,7 @@ impl TaskContext {
         let event = NewEvent::new(kind, data, self.0.services.clock.wall())?;
         let services = &self.0.services;
         if self.0.is_over() {
+            self.0.count_refused_event();
             return Err(EventError::Ended);
         }
         let sending = self.0.sending();
@@ -108,6 +119,7 @@ impl TaskContext {
         self.0.request_placed().await;
         drop(sending);
         if self.0.is_over() {
+            self.0.count_refused_event();
             return Err(EventError::Ended);
         }
         self.0.stamp(event.at);
@@ -129,13 +141,13 @@ impl TaskContext {
     /// # Errors
     /// [`TaskCancelled`], which ends the body when it is passed on, and is no failure of the task.
     pub fn check_cancellation(&self) -> Result<(), TaskCancelled> {
-        self.0.told().map_or(Ok(()), |told| Err(told.clone()))
+        self.told().map_or(Ok(()), |told| Err(told.clone()))
     }
 
     /// Whether the task was asked to stop.
     #[must_use]
     pub fn is_cancellation_requested(&self) -> bool {
-        self.0.told().is_some()
+        self.told().is_some()
     }
 
     /// The same under a name that reads well in the loop of a blocking body: `while !ctx.should_stop()`.
@@ -180,7 +192,7 @@ impl TaskContext {
     /// Cancel safe.
     pub async fn cancelled(&self) -> TaskCancelled {
         loop {
-            self.0.token().cancelled().await;
+            shield::uncovered(self.0.id, self.0.token().cancelled()).await;
             // The words stand before the token fires.
             if let Some(told) = self.0.told() {
                 return told.clone();
@@ -270,7 +282,8 @@ impl TaskContext {
                 tracing::warn!(task = %key, message, "a future that a body spawned panicked");
             }
         };
-        let child = self.0.services.pool.spawn_child(child.instrument(self.0.span_or_none()));
+        let child =
+            self.0.services.pool.spawn_child(self.0.id.get(), child.instrument(self.0.span_or_none()));
         self.0.extras().adopt(child);
     }
 

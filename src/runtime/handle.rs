@@ -17,8 +17,8 @@ use super::services::Services;
 use super::time_limits::TimeLimits;
 use super::trace::StartedBy;
 use super::{
-    CancelOptions, CommandError, LiveStatus, Readiness, Receipt, Refusal, StartError, StartOutcome,
-    StartRequest, Watch, cancel, deadline, shutdown,
+    CancelOptions, CommandError, LiveStatus, PoolStatus, Readiness, Receipt, Refusal, StartError,
+    StartOutcome, StartRequest, Watch, cancel, deadline, shutdown,
 };
 use crate::store::RepeatableRequest;
 
@@ -318,7 +318,13 @@ impl Coordinator {
     /// Whether it takes work.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.0.health.readiness()
+        self.0.readiness()
+    }
+
+    /// The threads that run bodies, and what abandoned bodies cost.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        self.0.lost.status(self.0.pool.threads())
     }
 
     /// Stops everything within the budget: takes no more work, asks every task to stop, climbs the ladder, and

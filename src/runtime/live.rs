@@ -3,7 +3,7 @@
 //! used.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, Task
 
 use super::TaskContext;
 use super::idle::{Seen, Sending, Signs};
+use super::interrupt::Interrupts;
+use super::lost::Loss;
 use super::messages::{BodyCleaning, BodyStopped};
 use super::registry::{Kind, Model, Runnable};
 use super::services::Services;
@@ -30,10 +32,6 @@ const WINDOW: usize = 256;
 
 /// The most bytes of an error's or panic's text that a row keeps.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
-
-/// What happened to a body that was written off, each noted once: it was counted, and it came back.
-const WRITTEN_OFF: u8 = 1;
-const BACK: u8 = 2;
 
 /// The shared part.
 pub(crate) struct Live {
@@ -46,12 +44,13 @@ pub(crate) struct Live {
     runnable: Arc<dyn Runnable>,
     itself: Weak<Self>,
     control: Control,
+    loss: Loss,
+    /// It was named in the log as one that keeps its thread.
+    is_named: AtomicBool,
     signs: Signs,
     told: OnceLock<Box<TaskCancelled>>,
     /// The request that the body was told of is on its way to the row, or will never go there.
     is_request_placed: AtomicBool,
-    /// [`WRITTEN_OFF`] and [`BACK`].
-    lost: AtomicU8,
     span: Option<Box<Span>>,
     token: OnceLock<CancellationToken>,
     extras: OnceLock<Box<Extras>>,
@@ -67,6 +66,8 @@ pub(crate) struct Extras {
     placed: Notify,
     signals: Mutex<VecDeque<QueuedSignal>>,
     children: Mutex<Vec<Child>>,
+    /// How to break what the body waits for.
+    pub(crate) interrupts: Interrupts,
 }
 
 /// Who a live task is.
@@ -97,10 +98,11 @@ impl Live {
             runnable,
             itself: Weak::clone(itself),
             control: Control::new(),
+            loss: Loss::default(),
+            is_named: AtomicBool::new(false),
             signs: Signs::new(now),
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
-            lost: AtomicU8::new(0),
             span,
             token: OnceLock::new(),
             extras: OnceLock::new(),
@@ -142,10 +144,11 @@ impl Live {
         let runnable = Arc::clone(&self.runnable);
         match self.model.kind {
             Kind::Async => {
-                self.services.pool.spawn(body::run(Arc::clone(self), move || {
+                let body = body::run(Arc::clone(self), move || {
                     ctx.heartbeat();
                     runnable.run(ctx)
-                }));
+                });
+                self.services.pool.spawn(self.id.get(), body);
             }
             Kind::Blocking => {
                 let span = self.span_or_none();
@@ -170,6 +173,7 @@ impl Live {
         if let Some(token) = self.token.get() {
             token.cancel();
         }
+        self.interrupt();
     }
 
     /// The request was given to the writer, or is not to be written: what the body sends from now on follows it.
@@ -220,8 +224,14 @@ impl Live {
                 placed: Notify::new(),
                 signals: Mutex::default(),
                 children: Mutex::default(),
+                interrupts: Interrupts::default(),
             })
         })
+    }
+
+    /// The extras, if they were needed before.
+    pub(crate) fn made_extras(&self) -> Option<&Extras> {
+        self.extras.get().map(|extras| &**extras)
     }
 
     /// Rung 3.
@@ -238,9 +248,9 @@ impl Live {
     pub(crate) fn abandon(&self) -> lifecycle::Probe {
         match self.control.abandon() {
             body::Probe::Abandoned => {
+                self.loss.abandoned(self.model.kind, &self.services.lost);
                 // They would run on until the body comes back.
                 drop(self.take_children());
-                self.count_written_off();
                 lifecycle::Probe::Abandoned
             }
             body::Probe::NeverStarted => lifecycle::Probe::NeverStarted,
@@ -249,28 +259,28 @@ impl Live {
         }
     }
 
-    /// Counts a body that was written off, once; not as one that keeps a thread if it has come back already.
-    fn count_written_off(&self) {
-        let before = self.lost.fetch_or(WRITTEN_OFF, Ordering::SeqCst);
-        if before & WRITTEN_OFF != 0 {
-            return;
-        }
-        self.services.metrics.abandoned(self.model.kind);
-        if before & BACK == 0 {
-            self.services.metrics.thread_lost();
-        }
-    }
-
     /// Whether the body and its cleanup are over, or were written off: what they still send is refused.
     pub(crate) fn is_over(&self) -> bool {
         self.control.is_over()
+    }
+
+    /// Counts an event that is refused because the body was written off.
+    pub(crate) fn count_refused_event(&self) {
+        if self.loss.is_abandoned() {
+            self.services.lost.count_late_event();
+        }
+    }
+
+    /// Whether the body keeps its thread for the first time.
+    pub(crate) fn is_first_long_poll(&self) -> bool {
+        !self.is_named.swap(true, Ordering::Relaxed)
     }
 
     /// Runs the cleanup alone, for a body that had ended before it was asked.
     pub(crate) fn begin_cleanup(self: &Arc<Self>) {
         // The end is kept by the ladder; this one is only carried through.
         let cleanup = body::run_cleanup(Arc::clone(self), BodyEnd::Cancelled);
-        self.services.pool.spawn(cleanup.instrument(self.span_or_none()));
+        self.services.pool.spawn(self.id.get(), cleanup.instrument(self.span_or_none()));
     }
 }
 
@@ -310,6 +320,10 @@ impl Attempt for Live {
         &self.control
     }
 
+    fn label(&self) -> i64 {
+        self.id.get()
+    }
+
     fn span(&self) -> Option<&Span> {
         self.span.as_deref()
     }
@@ -342,11 +356,8 @@ impl Attempt for Live {
     }
 
     fn returned_late(&self) {
-        // One that had never begun comes here too, and was not counted.
-        if self.lost.fetch_or(BACK, Ordering::SeqCst) & WRITTEN_OFF != 0 {
-            self.services.metrics.thread_back();
-        }
-        tracing::info!(task = %self.key(), "a body that was written off is gone at last");
+        self.loss.returned(&self.services.lost);
+        tracing::info!(task = %self.key(), "a body that was written off is gone at last: its end is refused");
     }
 }
 

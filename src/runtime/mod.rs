@@ -8,6 +8,8 @@
 //! | `TaskActor` | one running task: feeds its ladder, carries out what that says |
 //! | `DbActor`, `intake` | the one writer; group commit |
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
+//! | `shield`, [`Interrupt`] | a section that ends although it was cancelled; how to break what a body waits for |
+//! | `lost` | what abandoned bodies cost |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
@@ -33,8 +35,10 @@ mod hub;
 mod idle;
 mod input;
 mod intake;
+mod interrupt;
 mod listing;
 mod live;
+mod lost;
 mod messages;
 mod metrics;
 mod model;
@@ -48,6 +52,7 @@ mod roster;
 #[cfg(test)]
 mod roster_tests;
 mod services;
+mod shield;
 mod shutdown;
 mod signal;
 mod start;
@@ -62,12 +67,13 @@ pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
+pub use interrupt::Interrupt;
 pub use listing::TaskPage;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
-    CancelOptions, CommandError, LiveStatus, Notice, Readiness, Receipt, Refusal, StartError, StartOutcome,
-    StartRequest,
+    CancelOptions, CommandError, LiveStatus, Notice, PoolStatus, Readiness, Receipt, Refusal, StartError,
+    StartOutcome, StartRequest,
 };
 pub use registry::{Registry, RegistryError};
 pub(crate) use repeat::{Earlier, Place};

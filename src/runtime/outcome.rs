@@ -299,6 +299,8 @@ pub enum Readiness {
     Draining,
     /// The database does not take writes.
     NoDatabase,
+    /// Bodies that cannot be stopped keep every thread there may be.
+    PoolFull,
 }
 
 impl Readiness {
@@ -310,8 +312,29 @@ impl Readiness {
             Self::Recovering => "recovering: tasks of an earlier process are being settled",
             Self::Draining => "draining: the server is shutting down",
             Self::NoDatabase => "without a database: writes fail at the moment",
+            Self::PoolFull => {
+                "at the pool's thread limit: bodies that do not yield keep every thread there may be"
+            }
         }
     }
+}
+
+/// The threads that run bodies, and what abandoned bodies cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolStatus {
+    /// Threads that poll async bodies: as many as was set, and those that were added for bodies that keep theirs.
+    pub body_threads: usize,
+    /// Threads that abandoned bodies hold now, of both kinds.
+    pub abandoned_threads: usize,
+    /// Async bodies that were abandoned since the start.
+    pub abandoned_async: u64,
+    /// Blocking bodies that were abandoned since the start.
+    pub abandoned_blocking: u64,
+    /// Events of abandoned bodies that were refused.
+    pub late_events: u64,
+    /// Ends of abandoned bodies that were refused.
+    pub late_results: u64,
 }
 
 /// What a watcher of a task sees.

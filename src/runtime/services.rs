@@ -18,6 +18,7 @@ use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::live::Live;
+use super::lost::Lost;
 use super::messages::{Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
@@ -163,6 +164,7 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<Metrics>,
     /// Requests with a key that are under way.
     pub(crate) under_way: Arc<UnderWay>,
+    pub(crate) lost: Lost,
     /// Room for events that wait for the disk, in KiB.
     pub(crate) event_room: Arc<Semaphore>,
     /// Fires when every row is written and watchers are to be told that nothing follows.
@@ -199,6 +201,7 @@ impl Services {
             readers,
             health: Health::new(),
             live: LiveIndex::new(),
+            lost: Lost::new(Arc::clone(&metrics)),
             metrics,
             under_way: Arc::default(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
@@ -231,6 +234,14 @@ impl Services {
     pub(crate) fn end_actors(&self) {
         for arbiter in self.arbiters.get().into_iter().flatten() {
             arbiter.stop();
+        }
+    }
+
+    /// Whether the runtime takes work, and else why not.
+    pub(crate) fn readiness(&self) -> Readiness {
+        match self.health.readiness() {
+            Readiness::Ready if self.pool.is_full() => Readiness::PoolFull,
+            readiness => readiness,
         }
     }
 

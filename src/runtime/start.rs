@@ -44,9 +44,12 @@ pub struct RuntimeSettings {
     /// The longest timeout that a task may have; none by default. With one no task is without a timeout. Tasks that
     /// were started before it was set keep theirs.
     pub max_timeout: Option<Timeout>,
-    /// Threads that poll async bodies; 0, the default, is one for each core. As many bodies that never await
-    /// hold up all others.
+    /// Threads that poll async bodies; 0, the default, is one for each core.
     pub body_threads: usize,
+    /// The most threads for async bodies: past `body_threads` one is added where bodies that do not yield keep all
+    /// there are and others wait, and leaves when it is not needed any more. 64 by default; never fewer than
+    /// `body_threads`. So many threads of abandoned blocking bodies are replaced, too.
+    pub max_body_threads: usize,
     /// Blocking bodies at once, each on a thread of its own; the rest waits in line, `running`. 512 by default.
     pub max_blocking: usize,
     /// How many of each task's newest events are kept; 10,000 by default, at least 1.
@@ -80,6 +83,7 @@ impl Default for RuntimeSettings {
             default_timeout: None,
             max_timeout: None,
             body_threads: 0,
+            max_body_threads: 64,
             max_blocking: 512,
             keep_events: 10_000,
             retention: None,
@@ -101,6 +105,7 @@ impl fmt::Debug for RuntimeSettings {
             .field("default_timeout", &self.default_timeout)
             .field("max_timeout", &self.max_timeout)
             .field("body_threads", &self.body_threads)
+            .field("max_body_threads", &self.max_body_threads)
             .field("max_blocking", &self.max_blocking)
             .field("keep_events", &self.keep_events)
             .field("retention", &self.retention)
@@ -241,7 +246,11 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     let Opened { database, store, registry, metrics, recovered, created, first_id } = opened;
     let defaults = PoolSettings::default();
     let threads = if settings.body_threads == 0 { defaults.threads } else { settings.body_threads };
-    let pool = Pool::new(PoolSettings { threads, blocking_limit: settings.max_blocking.max(1) })?;
+    let pool = Pool::new(PoolSettings {
+        threads,
+        max_threads: settings.max_body_threads,
+        blocking_limit: settings.max_blocking.max(1),
+    })?;
     let node = database.node_name();
     let readers = Readers::start([database.reader()?, database.reader()?])?;
     let services = Arc::new(Services::new(node, registry, pool, readers, Arc::new(metrics), settings));
@@ -266,6 +275,7 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     })?;
     services.actors_started().await;
     look_after(&services);
+    name_long_polls(&services);
     services.health.set_ready();
     services.pool.timers().spawn(retention::run(Arc::downgrade(&services), settings.retention));
     tracing::info!(node = %services.node, settled, waiting, "the runtime is ready");
@@ -287,4 +297,21 @@ fn roster(settings: &RuntimeSettings, recovered: &Recovered, created: &[(TaskId,
         roster.count(*id, owner);
     }
     roster
+}
+
+/// Names, once for each body, those that keep a thread without yielding.
+fn name_long_polls(services: &Arc<Services>) {
+    let watched = Arc::downgrade(services);
+    services.pool.on_long_poll(move |id| {
+        let live = TaskId::new(id).and_then(|id| watched.upgrade()?.live.get(id));
+        match live {
+            Some(live) if live.is_first_long_poll() => {
+                let task = live.key();
+                tracing::warn!(%task, "the body has not yielded for a second, and keeps a thread");
+            }
+            Some(_) => {}
+            // Its row has ended already: the log said how.
+            None => tracing::debug!(id, "a body that is over still keeps a thread"),
+        }
+    });
 }

@@ -186,6 +186,8 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
         default_timeout: settings.default_timeout,
         max_timeout: settings.max_timeout,
         retention: settings.retention,
+        max_body_threads: settings.max_body_threads,
+        max_blocking: settings.max_blocking,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

@@ -27,7 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("actix", &["runtime", "bench"]),
     ("actix_rt", &["runtime", "bench", "server"]),
     ("actix_web", &["http", "server"]),
-    ("async_executor", &["body"]),
+    ("async_executor", &["bench", "body"]),
     ("clap", &["server", "cli"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),

@@ -35,7 +35,7 @@ fn i17_a_body_that_panics_in_a_poll_reports_the_text() {
 #[test]
 fn i17_a_body_that_panics_while_being_made_reports_the_text() {
     let (pool, (script, ear)) = (pool(), script());
-    pool.spawn(run(Arc::clone(&script), || panic!("no body")));
+    pool.spawn(7, run(Arc::clone(&script), || panic!("no body")));
     assert_eq!(ear.report(), ended(panicked("no body")));
     assert_alive(&pool);
 }
@@ -98,7 +98,7 @@ fn children_are_gone_before_the_report_of_a_body_that_returned() {
     let (gone, is_gone) = signal();
     let (inner, parent) = (pool.clone(), Arc::clone(&script));
     start(&pool, &script, async move {
-        let child = inner.spawn_child(async move {
+        let child = inner.spawn_child(7, async move {
             let _guard = TellDrop(gone);
             let _ = begun.send(());
             std::future::pending::<()>().await;
@@ -117,11 +117,11 @@ fn i17_a_child_that_panics_in_its_drop_harms_nobody() {
     let (inner, parent) = (pool.clone(), Arc::clone(&script));
     start(&pool, &script, async move {
         let mut children = parent.children.lock().unwrap();
-        children.push(inner.spawn_child(async {
+        children.push(inner.spawn_child(7, async {
             let _guard = PanicDrop;
             std::future::pending::<()>().await;
         }));
-        children.push(inner.spawn_child(async { std::panic::panic_any(PanicPayload) }));
+        children.push(inner.spawn_child(7, async { std::panic::panic_any(PanicPayload) }));
         BodyEnd::Returned(None)
     });
     assert_eq!(ear.report(), ended(BodyEnd::Returned(None)));
@@ -134,7 +134,7 @@ fn a_child_that_a_dying_child_spawned_is_gone_too() {
     impl Drop for SpawnOnDrop {
         fn drop(&mut self) {
             let guard = TellDrop(self.2.clone());
-            let child = self.0.spawn_child(async move {
+            let child = self.0.spawn_child(7, async move {
                 let _guard = guard;
                 std::future::pending::<()>().await;
             });
@@ -146,7 +146,7 @@ fn a_child_that_a_dying_child_spawned_is_gone_too() {
     let guard = SpawnOnDrop(pool.clone(), Arc::clone(&script), gone);
     let (inner, parent) = (pool.clone(), Arc::clone(&script));
     start(&pool, &script, async move {
-        let child = inner.spawn_child(async move {
+        let child = inner.spawn_child(7, async move {
             let _guard = guard;
             std::future::pending::<()>().await;
         });

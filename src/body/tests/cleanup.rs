@@ -112,7 +112,7 @@ fn i17_i18_a_cleanup_that_never_ends_is_dropped_and_may_panic_in_that() {
     let report = ear.report();
     assert_eq!(report, ended(BodyEnd::Cancelled));
     script.control.mark_asked(Asked::Asked);
-    pool.spawn(run_cleanup(Arc::clone(&script), report.end));
+    pool.spawn(7, run_cleanup(Arc::clone(&script), report.end));
     wait(&has_begun);
     assert_eq!(script.control.abandon(), Probe::Cleaning(BodyEnd::Cancelled));
     // A stop of the body that comes too late wakes the cleanup, and must not use up its wake-up.
@@ -179,7 +179,7 @@ fn a_cleanup_runs_at_most_once() {
     script.control.mark_asked(Asked::Asked);
     start(&pool, &script, async { BodyEnd::Cancelled });
     assert_eq!(ear.report().cleanup, CleanupEnd::Ok);
-    pool.spawn(run_cleanup(Arc::clone(&script), BodyEnd::Cancelled));
+    pool.spawn(7, run_cleanup(Arc::clone(&script), BodyEnd::Cancelled));
     ear.nothing_more(script);
 }
 
@@ -187,6 +187,6 @@ fn a_cleanup_runs_at_most_once() {
 fn an_abandoned_body_gets_no_cleanup_alone() {
     let (pool, (script, ear)) = (pool(), script_with(|| panic!("it ran")));
     assert_eq!(script.control.abandon(), Probe::NeverStarted, "no thread has taken it");
-    pool.spawn(run_cleanup(Arc::clone(&script), BodyEnd::Dropped));
+    pool.spawn(7, run_cleanup(Arc::clone(&script), BodyEnd::Dropped));
     ear.nothing_more(script);
 }

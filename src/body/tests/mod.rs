@@ -8,6 +8,7 @@ mod boundary;
 mod cleanup;
 mod pool;
 mod stopping;
+mod watchdog;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -44,6 +45,10 @@ struct Script {
 impl Attempt for Script {
     fn control(&self) -> &Control {
         &self.control
+    }
+
+    fn label(&self) -> i64 {
+        7
     }
 
     fn cleanup(&self) -> BoxFuture<'static, Result<Cleaned, ()>> {
@@ -116,7 +121,7 @@ fn pool() -> Pool {
 }
 
 fn pool_of(threads: usize, blocking_limit: usize) -> Pool {
-    Pool::new(PoolSettings { threads, blocking_limit }).unwrap()
+    Pool::new(PoolSettings { threads, max_threads: threads, blocking_limit }).unwrap()
 }
 
 /// Runs `body` as an attempt of `script`.
@@ -124,7 +129,7 @@ fn start<F>(pool: &Pool, script: &Arc<Script>, body: F)
 where
     F: Future<Output = BodyEnd> + Send + 'static,
 {
-    pool.spawn(run(Arc::clone(script), move || body.boxed()));
+    pool.spawn(7, run(Arc::clone(script), move || body.boxed()));
 }
 
 /// A body that returns at once still works on this pool.

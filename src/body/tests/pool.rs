@@ -1,4 +1,4 @@
-//! The pool: tokio inside bodies, threads that are lost and added, the close.
+//! The pool: tokio inside bodies, and the close. Threads that are added: see `watchdog`.
 
 use std::sync::mpsc::RecvTimeoutError;
 
@@ -15,7 +15,7 @@ fn tokio_timers_and_sockets_work_inside_bodies() {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let client = inner.spawn_child(async move {
+        let client = inner.spawn_child(7, async move {
             let stream = TcpStream::connect(address).await.unwrap();
             let write = stream.async_io(Interest::WRITABLE, || stream.try_write(b"word"));
             assert_eq!(write.await.unwrap(), 4);
@@ -53,33 +53,13 @@ fn a_body_in_a_tokio_sleep_is_dropped_and_the_timers_go_on() {
 #[test]
 fn i17_a_plain_task_that_panics_harms_nobody() {
     let pool = pool_of(1, 1);
-    pool.spawn(async { panic!("plain") });
+    pool.spawn(7, async { panic!("plain") });
     let guard = PanicDrop;
-    drop(pool.spawn_child(async move {
+    drop(pool.spawn_child(7, async move {
         let _guard = guard;
         std::future::pending::<()>().await;
     }));
     assert_alive(&pool);
-}
-
-#[test]
-fn a_thread_that_is_added_takes_over_from_one_that_is_stuck() {
-    let pool = pool_of(1, 1);
-    let ((begun, has_begun), (go, may_go)) = (signal(), signal());
-    let (stuck, stuck_ear) = script();
-    start(&pool, &stuck, async move {
-        begun.send(()).unwrap();
-        wait(&may_go);
-        BodyEnd::Returned(None)
-    });
-    wait(&has_begun);
-    let (waiting, ear) = script();
-    start(&pool, &waiting, async { BodyEnd::Returned(None) });
-    assert_eq!(ear.0.try_recv().err(), Some(std::sync::mpsc::TryRecvError::Empty));
-    pool.add_thread().unwrap();
-    assert_eq!(ear.report(), ended(BodyEnd::Returned(None)));
-    go.send(()).unwrap();
-    assert_eq!(stuck_ear.report(), ended(BodyEnd::Returned(None)));
 }
 
 #[test]
@@ -106,7 +86,7 @@ fn the_close_does_not_wait_for_stuck_threads() {
     let ((begun, has_begun), (go, may_go)) = (signal(), signal());
     let stuck = begun.clone();
     let (release_job, job_may_go) = signal();
-    pool.spawn(async move {
+    pool.spawn(7, async move {
         stuck.send(()).unwrap();
         wait(&may_go);
     });
@@ -127,7 +107,7 @@ fn a_closed_pool_drops_what_it_is_given() {
     let pool = pool();
     let (threads_gone, are_gone) = signal();
     let guard = TellDrop(threads_gone);
-    pool.spawn(async move {
+    pool.spawn(7, async move {
         let _guard = guard;
         std::future::pending::<()>().await;
     });
@@ -138,9 +118,9 @@ fn a_closed_pool_drops_what_it_is_given() {
     let (guards, late) = ((TellDrop(gone.clone()), PanicDrop), (TellDrop(gone), PanicDrop));
     pool.spawn_blocking(Box::new(move || drop(guards)));
     wait(&is_gone);
-    pool.spawn(async move { drop(late) });
+    pool.spawn(7, async move { drop(late) });
     wait(&is_gone);
-    pool.add_thread().unwrap();
+    pool.0.add_thread().unwrap();
 }
 
 #[test]

@@ -10,10 +10,13 @@ fn i09_a_stop_before_the_start_polls_and_makes_nothing() {
     let made = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&made);
     script.control.request_stop();
-    pool.spawn(run(Arc::clone(&script), move || {
-        count.fetch_add(1, SeqCst);
-        async { BodyEnd::Returned(None) }.boxed()
-    }));
+    pool.spawn(
+        7,
+        run(Arc::clone(&script), move || {
+            count.fetch_add(1, SeqCst);
+            async { BodyEnd::Returned(None) }.boxed()
+        }),
+    );
     assert_eq!(ear.report(), ended(BodyEnd::Dropped));
     assert_eq!(made.load(SeqCst), 0);
     ear.nothing_more(script);
@@ -107,7 +110,7 @@ fn a_stop_that_races_with_the_end_makes_exactly_one_report() {
             BodyEnd::Returned(None)
         });
         let stopper = Arc::clone(&script);
-        pool.spawn(async move { stopper.control.request_stop() });
+        pool.spawn(7, async move { stopper.control.request_stop() });
         let _ = finish.send(());
         match ear.report().end {
             BodyEnd::Dropped | BodyEnd::Returned(None) => {}
@@ -154,17 +157,20 @@ fn i09_a_body_that_no_thread_has_taken_is_written_off_as_never_started() {
     let (pool, (script, ear)) = (pool_of(1, 1), script());
     let ((begun, has_begun), (go, may_go)) = (signal(), signal());
     // The only thread is stuck in another body.
-    pool.spawn(async move {
+    pool.spawn(7, async move {
         begun.send(()).unwrap();
         wait(&may_go);
     });
     wait(&has_begun);
     let made = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&made);
-    pool.spawn(run(Arc::clone(&script), move || {
-        count.fetch_add(1, SeqCst);
-        async { BodyEnd::Returned(None) }.boxed()
-    }));
+    pool.spawn(
+        7,
+        run(Arc::clone(&script), move || {
+            count.fetch_add(1, SeqCst);
+            async { BodyEnd::Returned(None) }.boxed()
+        }),
+    );
     assert_eq!(script.control.abandon(), Probe::NeverStarted);
     go.send(()).unwrap();
     ear.late();
@@ -193,7 +199,7 @@ fn a_child_that_does_not_yield_keeps_its_body_running() {
     let (inner, parent) = (pool.clone(), Arc::clone(&script));
     start(&pool, &script, async move {
         let (child_begun, has_child_begun) = tokio::sync::oneshot::channel();
-        let child = inner.spawn_child(async move {
+        let child = inner.spawn_child(7, async move {
             child_begun.send(()).unwrap();
             begun.send(()).unwrap();
             wait(&may_go);

@@ -33,12 +33,14 @@ const CANCEL_REQUESTS: &str = "quell_cancel_requests_total";
 const CANCEL_LATENCY: &str = "quell_cancel_latency_seconds";
 const ABANDONED: &str = "quell_abandoned_bodies_total";
 const ABANDONED_THREADS: &str = "quell_abandoned_threads";
+const LATE_EVENTS: &str = "quell_late_events_total";
+const LATE_RESULTS: &str = "quell_late_results_total";
 const STREAMS: &str = "quell_streams";
 const EVENTS: &str = "quell_events_total";
 const COMMIT: &str = "quell_db_commit_seconds";
 const GROUP: &str = "quell_db_group_size";
 
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 7] = [
     (
         STARTED,
         "Tasks that were started: their rows are durable. A task that runs again after a restart is not counted again.",
@@ -49,6 +51,8 @@ const COUNTERS: [(&str, &str); 5] = [
         "Accepted requests to stop a task, by cause. A second request of the same task is not counted.",
     ),
     (ABANDONED, "Bodies that did not stop within their limit and were written off, by kind."),
+    (LATE_EVENTS, "Events of abandoned bodies that were refused."),
+    (LATE_RESULTS, "Ends of abandoned bodies that came after all and were refused."),
     (EVENTS, "Events that were written."),
 ];
 
@@ -99,6 +103,8 @@ pub(crate) struct Metrics {
     cancel_latency: Vec<(StoppedBy, Histogram)>,
     abandoned: Vec<(Kind, Counter)>,
     abandoned_threads: Gauge,
+    late_events: Counter,
+    late_results: Counter,
     streams: Gauge,
     events: Counter,
     commit_seconds: Histogram,
@@ -169,6 +175,8 @@ impl Metrics {
             cancel_latency: StoppedBy::ALL.iter().map(|by| (*by, latency(*by))).collect(),
             abandoned: kinds.map(|kind| (kind, words(ABANDONED, "kind", kind.as_str()))).into(),
             abandoned_threads: gauge(recorder, ABANDONED_THREADS),
+            late_events: counter(recorder, LATE_EVENTS, Vec::new()),
+            late_results: counter(recorder, LATE_RESULTS, Vec::new()),
             streams: gauge(recorder, STREAMS),
             events: counter(recorder, EVENTS, Vec::new()),
             commit_seconds: histogram(recorder, COMMIT, Vec::new()),
@@ -259,6 +267,16 @@ impl Metrics {
     /// It has given the thread back.
     pub(crate) fn thread_back(&self) {
         self.abandoned_threads.decrement(1);
+    }
+
+    /// An abandoned body sent an event, which was refused.
+    pub(crate) fn late_event(&self) {
+        self.late_events.increment(1);
+    }
+
+    /// An abandoned body came to its end, which was refused.
+    pub(crate) fn late_result(&self) {
+        self.late_results.increment(1);
     }
 
     /// An event stream is open as long as what this gives is kept.

@@ -7,6 +7,7 @@
 //! They use what every user of the library has, and nothing else.
 
 mod basic;
+mod endless;
 mod fetch;
 mod generators;
 mod hash_file;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 use crate::runtime::{Registry, RegistryError};
 
 pub use basic::{ExampleTask, FailTask, PanicTask, RestartTask, SlowTask, StuckTask};
+pub use endless::{BlockTask, SpinTask};
 pub use fetch::{FetchClient, FetchTask, Fetched};
 pub use generators::{AsyncGeneratorTask, SyncGeneratorTask};
 pub use hash_file::{DataDir, HashFileTask, Hashed};
@@ -63,7 +65,9 @@ pub fn register_demo(registry: Registry) -> Result<Registry, DemoError> {
         .task::<FailTask>()?
         .task::<PanicTask>()?
         .task::<CleanupTask>()?
-        .task::<RestartTask>()?;
+        .task::<RestartTask>()?
+        .task::<SpinTask>()?
+        .blocking::<BlockTask>()?;
     Ok(registry)
 }
 
@@ -127,6 +131,8 @@ mod tests {
         refuses::<PanicTask>(&unknown);
         refuses::<CleanupTask>(&unknown);
         refuses::<RestartTask>(&unknown);
+        refuses::<SpinTask>(&unknown);
+        refuses::<BlockTask>(&unknown);
         refuses::<FetchTask>(&json!({"url": "http://a/", "nonsense": 1}));
         refuses::<HashFileTask>(&json!({"path": "a", "nonsense": 1}));
         refuses::<ContinueTask>(&json!({"wait_seconds": -1}));

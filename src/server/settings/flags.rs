@@ -62,6 +62,12 @@ pub struct Flags {
     /// How long a finished task is kept: 30d, 12h; `none` keeps all [env: QUELL_RETENTION] [default: 30d]
     #[arg(long, value_name = "TIME|none")]
     pub retention: Option<String>,
+    /// Threads for async bodies, with those added for bodies that never yield [env: QUELL_MAX_BODY_THREADS] [default: 64]
+    #[arg(long, value_name = "N")]
+    pub max_body_threads: Option<String>,
+    /// Blocking bodies that run at once [env: QUELL_MAX_BLOCKING] [default: 512]
+    #[arg(long, value_name = "N")]
+    pub max_blocking: Option<String>,
     /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
     #[arg(long, value_name = "full|normal")]
     pub synchronous: Option<String>,

@@ -7,7 +7,7 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
@@ -17,6 +17,8 @@ const KEYS: [&str; 16] = [
     "default_timeout",
     "demo",
     "log_format",
+    "max_blocking",
+    "max_body_threads",
     "max_pending",
     "max_running",
     "max_running_per_owner",

@@ -60,6 +60,10 @@ pub struct Settings {
     pub max_timeout: Option<Timeout>,
     /// How long a finished task is kept; none keeps all.
     pub retention: Option<Duration>,
+    /// The most threads for async bodies.
+    pub max_body_threads: usize,
+    /// How many blocking bodies run at once.
+    pub max_blocking: usize,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
     /// How the log is written.
@@ -167,6 +171,10 @@ pub fn resolve(
             Some(Duration::from_secs(30 * 24 * 60 * 60)),
             parse::retention,
         )?,
+        max_body_threads: layers
+            .read("max_body_threads", flags.max_body_threads.as_ref(), 64, |given| parse::count(given, 1))?,
+        max_blocking: layers
+            .read("max_blocking", flags.max_blocking.as_ref(), 512, |given| parse::count(given, 1))?,
         synchronous: layers.read(
             "synchronous",
             flags.synchronous.as_ref(),

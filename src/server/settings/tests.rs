@@ -37,6 +37,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.max_running_per_owner, 1_000);
     assert_eq!((settings.default_timeout, settings.max_timeout), (None, None));
     assert_eq!(settings.retention, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!((settings.max_body_threads, settings.max_blocking), (64, 512));
     assert_eq!(settings.synchronous, Synchronous::Full);
     assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
 }
@@ -44,7 +45,7 @@ fn without_anything_the_defaults_hold() {
 type Get = fn(&Settings) -> String;
 type Set = fn(&mut Flags, String);
 /// Settings, each with a value as a flag, as a variable and in the file.
-const LAYERED: [(&str, [&str; 3], Set, Get); 12] = [
+const LAYERED: [(&str, [&str; 3], Set, Get); 14] = [
     ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
     (
         "database_url",
@@ -60,6 +61,13 @@ const LAYERED: [(&str, [&str; 3], Set, Get); 12] = [
     ),
     ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
     ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
+    (
+        "max_body_threads",
+        ["1", "2", "3"],
+        |f, v| f.max_body_threads = Some(v),
+        |s| s.max_body_threads.to_string(),
+    ),
+    ("max_blocking", ["1", "2", "3"], |f, v| f.max_blocking = Some(v), |s| s.max_blocking.to_string()),
     (
         "retention",
         ["1d", "none", "2h"],

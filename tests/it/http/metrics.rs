@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::server::{Hosted, Server, eventually, tokens};
 
-/// The names that the contract promises.
-const NAMES: [&str; 12] = [
+/// The names that the documentation promises.
+const NAMES: [&str; 14] = [
     "quell_tasks_started_total",
     "quell_tasks_finished_total",
     "quell_tasks_running",
@@ -20,6 +20,8 @@ const NAMES: [&str; 12] = [
     "quell_cancel_latency_seconds",
     "quell_abandoned_bodies_total",
     "quell_abandoned_threads",
+    "quell_late_events_total",
+    "quell_late_results_total",
     "quell_streams",
     "quell_events_total",
     "quell_db_commit_seconds",

@@ -7,6 +7,7 @@ mod away;
 mod cancel;
 mod cancel_many;
 mod embedding;
+mod endless;
 mod host;
 mod limits;
 mod list;

@@ -7,7 +7,7 @@ use quell::task::{Cleanup, Status, StoppedBy};
 use quell::{Cleaned, TaskError};
 use serde_json::json;
 
-use crate::support::{Brief, Hold, MarkOnDrop, Plain, World, request, seconds, sent, stopped_by};
+use crate::support::{Brief, Hold, MarkOnDrop, Plain, World, eventually, request, seconds, sent, stopped_by};
 
 /// A body that waits, and marks when its future is gone.
 fn waits(world: &World, name: &str) {
@@ -102,7 +102,8 @@ fn the_cleanup_runs_once_after_the_body_is_gone_and_the_row_waits_for_it() {
         let first = sent(s.stop(&key, "enough"));
         s.stage().reached("body gone", 1).await;
         let second = sent(s.stop(&key, "again"));
-        assert_eq!(s.status(&key).await.unwrap().rung, Some("cleaning"));
+        let cleans = async || s.status(&key).await.unwrap().rung == Some("cleaning");
+        eventually("its actor has heard of the cleanup", cleans).await;
         assert_eq!(s.task(&key).await.unwrap().status, Status::Running);
         s.stage().mark("go");
         assert_eq!(first.await, second.await);

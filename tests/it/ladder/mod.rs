@@ -1,7 +1,10 @@
-//! The ladder from outside: grace, dropped, itself, abandoned; blocking bodies; children.
+//! The ladder from outside: grace, shield, dropped, itself, abandoned; blocking bodies; children; interrupts.
 
+mod abandoned;
 mod cleanup;
+mod interrupt;
 mod panics;
+mod shield;
 mod waits;
 
 use std::sync::Arc;

@@ -1,0 +1,336 @@
+//! What the watchdog decides: when a pool gets another thread, when one may go, and which body is to be named.
+//!
+//! Rules, all of them about threads that are *stuck*: inside one poll for 100 ms or longer.
+//! 1. While all threads are inside a poll, a *probe* (a task that does nothing) stands in the queue with the rest.
+//!    When it has waited for 100 ms and all threads are stuck, ready work waits behind them: one is added.
+//! 2. A thread that is stuck for a second is lost to the others, and replaced if there are fewer than the base
+//!    number without it.
+//! 3. Both only up to the limit. At the limit, with all threads stuck and the probe waiting, the pool is full.
+//! 4. Threads beyond the base number that are not stuck leave, one a look, after they were too many for a second.
+//! 5. A body that keeps its thread for a second is named once.
+//!
+//! Plain data in, plain data out: it reads no clock, starts no thread. Its time is the time it was looking, so that
+//! a process that was stopped for an hour finds nobody stuck for an hour.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::seat::{Label, Sight};
+
+/// How often the threads are looked at.
+pub(super) const TICK: Duration = Duration::from_millis(25);
+
+/// A look that comes later than this was itself held up: no more time than this has passed for the threads.
+const LONGEST_TICK: Duration = Duration::from_millis(100);
+
+/// How long ready work waits behind stuck threads.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Inside one poll for so long, a thread is lost and its body is named.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How long there are too many threads before one leaves; and how long a failed start of a thread is not repeated.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many threads a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bounds {
+    /// As many as that there are always.
+    pub(super) base: usize,
+    /// More than that there are never.
+    pub(super) limit: usize,
+}
+
+/// What is to be done after a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Orders {
+    /// Put a probe into the queue.
+    pub(super) probe: bool,
+    /// Start another thread.
+    pub(super) add: bool,
+    /// Let this one leave.
+    pub(super) dismiss: Option<usize>,
+    /// Name the bodies that keep their threads.
+    pub(super) name: Vec<Label>,
+}
+
+/// What is remembered of a thread.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    polls: u64,
+    since: Duration,
+    named: bool,
+}
+
+/// The memory between two looks.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    bounds: Bounds,
+    now: Duration,
+    seen: HashMap<usize, Seen>,
+    probe_since: Option<Duration>,
+    surplus_since: Option<Duration>,
+    not_before: Duration,
+    is_full: bool,
+}
+
+impl Watcher {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            now: Duration::ZERO,
+            seen: HashMap::new(),
+            probe_since: None,
+            surplus_since: None,
+            not_before: Duration::ZERO,
+            is_full: false,
+        }
+    }
+
+    /// No thread is left for ready work, and none may be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// A thread could not be started.
+    pub(super) fn add_failed(&mut self) {
+        self.not_before = self.now + PATIENCE;
+    }
+
+    /// Takes what is seen of the threads, and says what to do. `probe_ran`: the last probe was taken by a thread.
+    pub(super) fn look(&mut self, elapsed: Duration, sights: &[Sight], probe_ran: bool) -> Orders {
+        self.now += elapsed.min(LONGEST_TICK);
+        self.remember(sights);
+        if probe_ran {
+            self.probe_since = None;
+        }
+        let mut orders = Orders { name: self.newly_long(sights), ..Orders::default() };
+        let staying = || sights.iter().filter(|sight| !sight.is_leaving);
+        if self.probe_since.is_none() && staying().all(|sight| sight.is_inside()) {
+            self.probe_since = Some(self.now);
+            orders.probe = true;
+        }
+        let work_waits = self.probe_since.is_some_and(|since| self.now >= since + WAIT);
+        let all_are_stuck = staying().all(|sight| self.is_inside_for(*sight, WAIT));
+        let at_hand = staying().filter(|sight| !self.is_inside_for(**sight, LONG)).count();
+        let wanted = (work_waits && all_are_stuck) || at_hand < self.bounds.base;
+        let may_add = sights.len() < self.bounds.limit && self.now >= self.not_before;
+        orders.add = wanted && may_add;
+        self.is_full = work_waits && all_are_stuck && !may_add;
+        orders.dismiss = self.surplus(sights);
+        orders
+    }
+
+    fn remember(&mut self, sights: &[Sight]) {
+        self.seen.retain(|number, _| sights.iter().any(|sight| sight.number == *number));
+        for sight in sights {
+            let first = Seen { polls: sight.polls, since: self.now, named: false };
+            let seen = self.seen.entry(sight.number).or_insert(first);
+            if seen.polls != sight.polls {
+                *seen = first;
+            }
+        }
+    }
+
+    fn is_inside_for(&self, sight: Sight, time: Duration) -> bool {
+        let since = self.seen.get(&sight.number).map(|seen| seen.since);
+        sight.is_inside() && since.is_some_and(|since| self.now >= since + time)
+    }
+
+    fn newly_long(&mut self, sights: &[Sight]) -> Vec<Label> {
+        let mut names = Vec::new();
+        for sight in sights {
+            let is_long = self.is_inside_for(*sight, LONG);
+            if let Some(seen) = self.seen.get_mut(&sight.number).filter(|seen| is_long && !seen.named) {
+                seen.named = true;
+                names.push(sight.label);
+            }
+        }
+        names
+    }
+
+    /// The thread that is to leave: one that is out of its poll, if there is one, and the newest of them.
+    fn surplus(&mut self, sights: &[Sight]) -> Option<usize> {
+        let is_free = |sight: &&Sight| !sight.is_leaving && !self.is_inside_for(**sight, WAIT);
+        let free: Vec<Sight> = sights.iter().filter(is_free).copied().collect();
+        if free.len() <= self.bounds.base {
+            self.surplus_since = None;
+            return None;
+        }
+        let newest =
+            free.iter().max_by_key(|sight| (!sight.is_inside(), sight.number)).map(|sight| sight.number);
+        let since = *self.surplus_since.get_or_insert(self.now);
+        if self.now >= since + PATIENCE { newest } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pool whose threads are moved by hand, looked at every tick.
+    struct Pool {
+        watcher: Watcher,
+        threads: Vec<Sight>,
+        queue_moves: bool,
+    }
+
+    impl Pool {
+        fn new(base: usize, limit: usize) -> Self {
+            let mut pool = Self {
+                watcher: Watcher::new(Bounds { base, limit }),
+                threads: Vec::new(),
+                queue_moves: false,
+            };
+            (1..=base).for_each(|number| pool.add(number));
+            pool
+        }
+
+        fn add(&mut self, number: usize) {
+            self.threads.push(Sight { number, polls: 0, label: 0, is_leaving: false });
+        }
+
+        /// The thread goes into the next poll, for that body, and stays there.
+        fn stick(&mut self, number: usize, label: Label) {
+            let thread = self.threads.iter_mut().find(|thread| thread.number == number).unwrap();
+            (thread.polls, thread.label) = (thread.polls / 2 * 2 + 3, label);
+        }
+
+        fn free(&mut self, number: usize) {
+            let thread = self.threads.iter_mut().find(|thread| thread.number == number).unwrap();
+            thread.polls = thread.polls / 2 * 2 + 2;
+        }
+
+        fn look(&mut self) -> Orders {
+            self.look_after(TICK)
+        }
+
+        fn look_after(&mut self, elapsed: Duration) -> Orders {
+            self.watcher.look(elapsed, &self.threads, self.queue_moves)
+        }
+
+        /// What was ordered within that time: threads added, threads dismissed, bodies named.
+        fn run(&mut self, time: Duration) -> (usize, Vec<usize>, Vec<Label>) {
+            let (mut added, mut dismissed, mut named) = (0, Vec::new(), Vec::new());
+            for _ in 0..time.as_millis() / TICK.as_millis() {
+                let orders = self.look();
+                if orders.add {
+                    added += 1;
+                    let next = self.threads.iter().map(|thread| thread.number).max().unwrap_or(0) + 1;
+                    self.add(next);
+                }
+                if let Some(number) = orders.dismiss {
+                    dismissed.push(number);
+                    self.threads.retain(|thread| thread.number != number);
+                }
+                named.extend(orders.name);
+            }
+            (added, dismissed, named)
+        }
+    }
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_thread_is_added_when_ready_work_has_waited_behind_stuck_threads() {
+        let mut pool = Pool::new(2, 8);
+        pool.stick(1, 7);
+        assert_eq!(pool.run(ms(900)), (0, vec![], vec![]), "the other thread is free");
+        pool.stick(2, 8);
+        assert_eq!(pool.run(ms(100)).0, 0, "not yet");
+        assert_eq!(pool.run(ms(50)).0, 1);
+    }
+
+    #[test]
+    fn no_thread_is_added_while_the_queue_moves() {
+        let mut pool = Pool::new(2, 8);
+        for _ in 0..100 {
+            // Both are always inside some poll, never in the same one.
+            pool.stick(1, 7);
+            pool.stick(2, 8);
+            pool.queue_moves = true;
+            assert!(!pool.look().add);
+        }
+        assert_eq!(pool.threads.len(), 2);
+    }
+
+    #[test]
+    fn many_endless_loops_get_a_thread_each_up_to_the_limit_and_then_the_pool_is_full() {
+        let mut pool = Pool::new(2, 5);
+        for number in 1..=5 {
+            assert!(!pool.watcher.is_full());
+            pool.stick(number, 7);
+            if number >= 2 {
+                pool.run(ms(150));
+            }
+        }
+        assert_eq!(pool.threads.len(), 5);
+        assert!(pool.watcher.is_full());
+        pool.free(3);
+        pool.queue_moves = true;
+        pool.look();
+        assert!(!pool.watcher.is_full());
+    }
+
+    #[test]
+    fn a_lost_thread_is_replaced_though_nothing_waits() {
+        let mut pool = Pool::new(2, 8);
+        pool.stick(1, 7);
+        assert_eq!(pool.run(ms(1_500)), (1, vec![], vec![7]));
+        assert_eq!(pool.run(ms(5_000)), (0, vec![], vec![]), "once");
+    }
+
+    #[test]
+    fn threads_that_are_not_needed_any_more_leave_and_the_base_number_stays() {
+        let mut pool = Pool::new(2, 8);
+        for number in 1..=6 {
+            pool.stick(number, 7);
+            pool.run(ms(150));
+        }
+        let many = pool.threads.len();
+        assert!(many > 6, "{many}");
+        pool.queue_moves = true;
+        (1..=6).for_each(|number| pool.free(number));
+        assert_eq!(pool.run(ms(900)).1, Vec::<usize>::new(), "not at once");
+        let left = pool.run(ms(1_000)).1;
+        assert_eq!((left.len(), pool.threads.len()), (many - 2, 2));
+        assert_eq!(pool.run(ms(5_000)), (0, vec![], vec![]));
+    }
+
+    #[test]
+    fn a_body_is_named_once_and_the_next_one_too() {
+        let mut pool = Pool::new(1, 1);
+        pool.stick(1, 7);
+        assert_eq!(pool.run(ms(5_000)).2, [7]);
+        pool.stick(1, 8);
+        assert_eq!(pool.run(ms(900)).2, Vec::<Label>::new());
+        assert_eq!(pool.run(ms(200)).2, [8]);
+    }
+
+    #[test]
+    fn a_pause_of_the_process_makes_nobody_stuck() {
+        let mut pool = Pool::new(1, 8);
+        pool.stick(1, 7);
+        pool.look();
+        let orders = pool.look_after(Duration::from_secs(3600));
+        assert_eq!(orders.name, Vec::<Label>::new());
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_started_is_not_tried_at_each_look() {
+        let mut pool = Pool::new(1, 8);
+        pool.stick(1, 7);
+        let mut tries = 0;
+        for _ in 0..80 {
+            if pool.look().add {
+                tries += 1;
+                pool.watcher.add_failed();
+                pool.look();
+                assert!(pool.watcher.is_full());
+            }
+        }
+        assert!((1..=3).contains(&tries), "{tries}");
+    }
+}

@@ -20,6 +20,8 @@ pub(super) enum Action {
     Health,
     Live,
     Ready,
+    OpenApi,
+    Index,
 }
 
 /// What the caller must be allowed, to be given it.
@@ -43,7 +45,7 @@ pub(super) enum Needs {
 
 impl Action {
     /// All of them, in the order in which they are documented.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Start,
         Self::List,
         Self::Show,
@@ -56,6 +58,8 @@ impl Action {
         Self::Health,
         Self::Live,
         Self::Ready,
+        Self::OpenApi,
+        Self::Index,
     ];
 
     /// Its word in the audit log.
@@ -73,6 +77,8 @@ impl Action {
             Self::Health => "health",
             Self::Live => "livez",
             Self::Ready => "readyz",
+            Self::OpenApi => "openapi",
+            Self::Index => "index",
         }
     }
 
@@ -86,7 +92,9 @@ impl Action {
             | Self::Metrics
             | Self::Health
             | Self::Live
-            | Self::Ready => "GET",
+            | Self::Ready
+            | Self::OpenApi
+            | Self::Index => "GET",
         }
     }
 
@@ -104,6 +112,8 @@ impl Action {
             Self::Health => "/health",
             Self::Live => "/livez",
             Self::Ready => "/readyz",
+            Self::OpenApi => "/openapi.json",
+            Self::Index => "/",
         }
     }
 
@@ -120,7 +130,7 @@ impl Action {
             Self::Show | Self::Stream => Needs::ToView,
             Self::Metrics => Needs::ToViewAny,
             Self::Patch | Self::Signal | Self::Cancel => Needs::ToCancel,
-            Self::Health | Self::Live | Self::Ready => Needs::Nothing,
+            Self::Health | Self::Live | Self::Ready | Self::OpenApi | Self::Index => Needs::Nothing,
         }
     }
 

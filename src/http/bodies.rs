@@ -12,8 +12,19 @@ use super::problem::Problem;
 use super::query;
 
 /// The most characters of a reason.
-const REASON_CHARACTERS: usize = 1000;
+pub(super) const REASON_CHARACTERS: usize = 1000;
 const NUL: &str = "holds the character U+0000, which cannot be stored: leave it out";
+
+/// The members of a start.
+pub(super) const START: [&str; 3] = ["input", "timeout_seconds", "idle_timeout_seconds"];
+/// The members of a patch.
+pub(super) const PATCH: [&str; 1] = ["timeout_seconds"];
+/// The members of a cancel.
+pub(super) const CANCEL: [&str; 1] = ["reason"];
+
+/// The members of a cancel of many, and of the filter in it.
+pub(super) const CANCEL_MANY: [&str; 4] = ["filter", "reason", "dry_run", "all"];
+pub(super) const FILTER: [&str; 4] = ["app", "model", "status", "owner"];
 
 /// The body of a start.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,7 +37,7 @@ pub(super) struct StartBody {
 /// `{"input": {...}, "timeout_seconds": 300, "idle_timeout_seconds": 30}`, all optional.
 pub(super) fn start(body: Option<&[u8]>) -> Result<StartBody, Problem> {
     let Some(body) = body else { return Ok(StartBody::default()) };
-    let fields = Fields::parse(body, &["input", "timeout_seconds", "idle_timeout_seconds"])?;
+    let fields = Fields::parse(body, &START)?;
     let timeout = seconds(&fields, "timeout_seconds")?;
     let idle_timeout = seconds(&fields, "idle_timeout_seconds")?;
     let input = fields.given("input").map(input).transpose()?;
@@ -37,7 +48,7 @@ pub(super) fn start(body: Option<&[u8]>) -> Result<StartBody, Problem> {
 pub(super) fn patch(body: Option<&[u8]>) -> Result<Option<Timeout>, Problem> {
     let missing =
         || Problem::invalid_field("timeout_seconds", "must be given: a number of seconds, or null for none");
-    let fields = Fields::parse(body.ok_or_else(missing)?, &["timeout_seconds"])?;
+    let fields = Fields::parse(body.ok_or_else(missing)?, &PATCH)?;
     if fields.get("timeout_seconds").is_none() {
         return Err(missing());
     }
@@ -47,7 +58,7 @@ pub(super) fn patch(body: Option<&[u8]>) -> Result<Option<Timeout>, Problem> {
 /// `{"reason": "text"}`, optional.
 pub(super) fn cancel(body: Option<&[u8]>) -> Result<Option<String>, Problem> {
     let Some(body) = body else { return Ok(None) };
-    reason(&Fields::parse(body, &["reason"])?)
+    reason(&Fields::parse(body, &CANCEL)?)
 }
 
 fn reason(fields: &Fields) -> Result<Option<String>, Problem> {
@@ -75,7 +86,7 @@ pub(super) struct CancelManyBody {
 
 /// `{"filter": {...}, "reason": "text", "dry_run": true, "all": true}`; an empty filter needs `all`.
 pub(super) fn cancel_many(body: Option<&[u8]>) -> Result<CancelManyBody, Problem> {
-    let fields = Fields::parse(body.unwrap_or(b"{}"), &["filter", "reason", "dry_run", "all"])?;
+    let fields = Fields::parse(body.unwrap_or(b"{}"), &CANCEL_MANY)?;
     let filter = fields.given("filter").map(filter).transpose()?.unwrap_or_default();
     let reason = reason(&fields)?;
     let (dry_run, all) = (switch(&fields, "dry_run")?, switch(&fields, "all")?);
@@ -90,7 +101,7 @@ fn filter(value: &RawValue) -> Result<TaskFilter, Problem> {
     if !value.get().starts_with('{') {
         return Err(Problem::invalid_field("filter", "must be an object with app, model, status or owner"));
     }
-    let fields = Fields::parse(value.get().as_bytes(), &["app", "model", "status", "owner"])?;
+    let fields = Fields::parse(value.get().as_bytes(), &FILTER)?;
     let part = |name: &str| -> Result<Option<String>, Problem> {
         let wrong = |_| Problem::invalid_field(name, "must be a text or null");
         fields.given(name).map(|value| serde_json::from_str(value.get()).map_err(wrong)).transpose()

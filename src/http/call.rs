@@ -3,6 +3,7 @@
 //! Invariant: a handler gets the path, the user, the body and the permission from here and in this order, so that
 //! nothing is looked up for strangers, and the log knows what the answer was.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
@@ -56,7 +57,12 @@ where
             let mut entry = Entry::new(action, &action.route(), request.peer_addr());
             entry.request_id(RequestId::given(&request));
             let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
-            let answer = handler(&mut call).await;
+            // A host's own user type may panic: its client is told, and the connection goes on.
+            let answer = AssertUnwindSafe(handler(&mut call)).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|_| {
+                tracing::error!(action = action.as_str(), "a handler panicked");
+                Err(Problem::internal().into())
+            });
             match &answer {
                 Ok(response) => call.entry.answered(response.status()),
                 Err(error) => call.entry.failed(error),

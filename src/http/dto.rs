@@ -7,38 +7,89 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::task::{Cause, Cleanup, JsonText, Name, Record, Status, StoppedBy, TaskId, Timeout, Timestamp};
 use crate::{CancelledMany, CancelledTask, Receipt};
 
+use super::openapi::words::{self, CauseWord, CleanupWord, StatusWord, StoppedByWord};
 use super::problem::Problem;
 
 /// A task.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(super) struct TaskDto<'a> {
+    /// The last part of the key: unique over all models, never used twice.
+    #[schema(value_type = i64, minimum = 1, maximum = 9_007_199_254_740_991_i64)]
     id: TaskId,
+    /// The first part of the key.
+    #[schema(value_type = String)]
     app: &'a Name,
+    /// The second part of the key.
+    #[schema(value_type = String)]
     model: &'a Name,
+    /// What the task is doing, or how it ended.
+    #[schema(value_type = StatusWord)]
     status: Status,
+    /// The task's own fields, as given at the start.
+    #[schema(value_type = Value)]
     input: &'a JsonText,
+    /// The principal who started it.
+    #[schema(value_type = String)]
     owner: &'a str,
+    /// The total run time; null is none.
+    #[schema(value_type = Option<f64>, required = true)]
     timeout_seconds: Option<Timeout>,
+    /// The longest time without a sign of life; null is none.
+    #[schema(value_type = Option<f64>, required = true)]
     idle_timeout_seconds: Option<Timeout>,
+    /// When the row was made.
+    #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
+    /// When the row last changed.
+    #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// When the first attempt began.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     started_at: Option<Timestamp>,
+    /// When it ended, in whatever way.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     completed_at: Option<Timestamp>,
+    /// What the body returned.
+    #[schema(value_type = Value, required = true)]
     final_value: Option<&'a JsonText>,
+    /// The kind of failure of the body.
+    #[schema(value_type = Option<String>, required = true)]
     error_type: Option<&'a str>,
+    /// How the body failed.
+    #[schema(value_type = Option<String>, required = true)]
     error_message: Option<&'a str>,
+    /// When the first accepted cancel was asked.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     cancel_requested_at: Option<Timestamp>,
+    /// When the task had stopped.
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     cancelled_at: Option<Timestamp>,
+    /// The reason of the first accepted cancel.
+    #[schema(value_type = Option<String>, required = true)]
     cancellation_reason: Option<&'a str>,
+    /// Who or what asked for the stop.
+    #[schema(value_type = Option<CauseWord>, required = true)]
     cancel_cause: Option<Cause>,
+    /// The principal who asked for it.
+    #[schema(value_type = Option<String>, required = true)]
     cancelled_by: Option<&'a str>,
+    /// How the body ended after a cancel.
+    #[schema(value_type = Option<StoppedByWord>, required = true)]
     stopped_by: Option<StoppedBy>,
+    /// How the model's cleanup went.
+    #[schema(value_type = Option<CleanupWord>, required = true)]
     cleanup: Option<Cleanup>,
+    /// 1 for the first.
+    #[schema(minimum = 1)]
     attempt: u32,
+    /// Who runs it.
+    #[schema(value_type = Option<String>, required = true)]
     node: Option<&'a str>,
 }
 
@@ -76,25 +127,67 @@ impl<'a> From<&'a Record> for TaskDto<'a> {
 
 /// The answer to a cancel.
 #[derive(Debug, Serialize)]
-#[serde(tag = "status", rename_all = "snake_case")]
+#[serde(untagged)]
 pub(super) enum ReceiptDto<'a> {
-    Cancelled { task_id: TaskId, reason: &'a str, stopped_by: StoppedBy, cancelled_at: Timestamp },
-    Cancelling { task_id: TaskId, reason: &'a str, cancel_requested_at: Timestamp },
+    Cancelled(CancelledDto<'a>),
+    Cancelling(CancellingDto<'a>),
     NotRunning(NotRunningDto<'a>),
 }
 
-/// What is said of a task that had ended before; the optional members stand where it was cancelled.
-#[derive(Debug, Serialize)]
-pub(super) struct NotRunningDto<'a> {
+/// The task has stopped.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cancelled)]
+pub(super) struct CancelledDto<'a> {
+    #[schema(schema_with = words::cancelled)]
+    status: &'static str,
+    #[schema(value_type = i64)]
     task_id: TaskId,
+    /// The reason that is stored: that of the first cancel.
+    #[schema(value_type = String)]
+    reason: &'a str,
+    #[schema(value_type = StoppedByWord)]
+    stopped_by: StoppedBy,
+    #[schema(value_type = String, format = DateTime)]
+    cancelled_at: Timestamp,
+}
+
+/// The request is durable and the task still stops.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Cancelling)]
+pub(super) struct CancellingDto<'a> {
+    #[schema(schema_with = words::cancelling)]
+    status: &'static str,
+    #[schema(value_type = i64)]
+    task_id: TaskId,
+    /// The reason that is stored: that of the first cancel.
+    #[schema(value_type = String)]
+    reason: &'a str,
+    #[schema(value_type = String, format = DateTime)]
+    cancel_requested_at: Timestamp,
+}
+
+/// The task had ended before, and nothing was changed. The optional members stand where it was cancelled.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NotRunning)]
+pub(super) struct NotRunningDto<'a> {
+    #[schema(schema_with = words::not_running)]
+    status: &'static str,
+    #[schema(value_type = i64)]
+    task_id: TaskId,
+    /// How it ended.
+    #[schema(value_type = StatusWord)]
     task_status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = CauseWord, required = false)]
     cancel_cause: Option<Cause>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = StoppedByWord, required = false)]
     stopped_by: Option<StoppedBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     cancelled_at: Option<Timestamp>,
 }
 
@@ -102,11 +195,20 @@ impl<'a> ReceiptDto<'a> {
     pub(super) fn new(task_id: TaskId, receipt: &'a Receipt) -> Self {
         match receipt {
             Receipt::Cancelled { reason, cause: _, stopped_by, cancelled_at } => {
-                Self::Cancelled { task_id, reason, stopped_by: *stopped_by, cancelled_at: *cancelled_at }
+                Self::Cancelled(CancelledDto {
+                    status: words::CANCELLED,
+                    task_id,
+                    reason,
+                    stopped_by: *stopped_by,
+                    cancelled_at: *cancelled_at,
+                })
             }
-            Receipt::Cancelling { reason, cancel_requested_at } => {
-                Self::Cancelling { task_id, reason, cancel_requested_at: *cancel_requested_at }
-            }
+            Receipt::Cancelling { reason, cancel_requested_at } => Self::Cancelling(CancellingDto {
+                status: words::CANCELLING,
+                task_id,
+                reason,
+                cancel_requested_at: *cancel_requested_at,
+            }),
             Receipt::NotRunning(record) => Self::not_running(record),
         }
     }
@@ -114,6 +216,7 @@ impl<'a> ReceiptDto<'a> {
     pub(super) fn not_running(record: &'a Record) -> Self {
         let cancel = record.cancel.as_ref().filter(|_| record.status == Status::Cancelled);
         Self::NotRunning(NotRunningDto {
+            status: words::NOT_RUNNING,
             task_id: record.key.id,
             task_status: record.status,
             reason: cancel.map(|c| &*c.reason),
@@ -126,8 +229,8 @@ impl<'a> ReceiptDto<'a> {
     /// The status that goes with it.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Cancelled { .. } => StatusCode::OK,
-            Self::Cancelling { .. } => StatusCode::ACCEPTED,
+            Self::Cancelled(_) => StatusCode::OK,
+            Self::Cancelling(_) => StatusCode::ACCEPTED,
             Self::NotRunning(_) => StatusCode::NOT_FOUND,
         }
     }
@@ -135,31 +238,40 @@ impl<'a> ReceiptDto<'a> {
     /// The word of the outcome, for the audit log.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Cancelled { .. } => "cancelled",
-            Self::Cancelling { .. } => "cancelling",
-            Self::NotRunning(_) => "not_running",
+            Self::Cancelled(told) => told.status,
+            Self::Cancelling(told) => told.status,
+            Self::NotRunning(told) => told.status,
         }
     }
 }
 
-/// The answer to a signal.
-#[derive(Debug, Serialize)]
+/// The signal is durable.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignalAccepted)]
 pub(super) struct SignalDto<'a> {
+    #[schema(schema_with = words::accepted)]
     status: &'static str,
+    #[schema(value_type = i64)]
     task_id: TaskId,
+    /// Its name.
+    #[schema(value_type = String)]
     signal: &'a str,
 }
 
 impl<'a> SignalDto<'a> {
     pub(super) fn accepted(task_id: TaskId, signal: &'a str) -> Self {
-        Self { status: "accepted", task_id, signal }
+        Self { status: words::ACCEPTED, task_id, signal }
     }
 }
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TaskPage)]
 pub(super) struct TaskPageDto<'a> {
+    /// The highest id first. There may be fewer than were asked for, and more to come all the same.
     items: Vec<TaskDto<'a>>,
+    /// Where the next page begins, for `after`; null at the end.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -170,7 +282,8 @@ impl<'a> TaskPageDto<'a> {
 }
 
 /// The answer to a cancel of many.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancelledMany)]
 pub(super) struct CancelledManyDto<'a> {
     matched: usize,
     cancelled: usize,
@@ -181,12 +294,18 @@ pub(super) struct CancelledManyDto<'a> {
 }
 
 /// One of them.
-#[derive(Debug, Serialize)]
-struct CancelledTaskDto<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancelledTask)]
+pub(super) struct CancelledTaskDto<'a> {
+    #[schema(value_type = i64)]
     id: TaskId,
+    #[schema(value_type = String)]
     app: &'a Name,
+    #[schema(value_type = String)]
     model: &'a Name,
+    #[schema(value_type = StatusWord)]
     status: Status,
+    #[schema(value_type = Option<StoppedByWord>, required = true)]
     stopped_by: Option<StoppedBy>,
 }
 
@@ -230,137 +349,5 @@ pub(super) fn respond(status: StatusCode, body: String) -> HttpResponse {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::task::{CancelRequest, Failure};
-
-    pub(in crate::http) fn record() -> Record {
-        Record {
-            key: "tests/LongTask/123".parse().unwrap(),
-            status: Status::Running,
-            input: JsonText::from_text(r#"{"steps":  3}"#).unwrap(),
-            owner: "alice".into(),
-            timeout: None,
-            idle_timeout: None,
-            created_at: Timestamp::from_micros(1),
-            updated_at: Timestamp::from_micros(2),
-            started_at: None,
-            completed_at: None,
-            final_value: None,
-            failure: None,
-            cancel: None,
-            cancelled_at: None,
-            stopped_by: None,
-            cleanup: None,
-            attempt: 1,
-            node: None,
-            epoch: 7,
-            queued: false,
-        }
-    }
-
-    fn cancelled() -> Record {
-        Record {
-            status: Status::Cancelled,
-            cancel: Some(CancelRequest::new(
-                Timestamp::from_micros(4),
-                Cause::User,
-                Some("a \"quoted\" reason"),
-                Some("bob".into()),
-            )),
-            cancelled_at: Some(Timestamp::from_micros(5)),
-            stopped_by: Some(StoppedBy::Dropped),
-            ..record()
-        }
-    }
-
-    fn text<T: Serialize>(value: &T) -> String {
-        serde_json::to_string(value).unwrap()
-    }
-
-    #[test]
-    fn a_task_has_exactly_the_members_of_the_contract_in_order() {
-        assert_eq!(
-            text(&TaskDto::from(&record())),
-            concat!(
-                r#"{"id":123,"app":"tests","model":"LongTask","status":"running","input":{"steps":  3},"#,
-                r#""owner":"alice","timeout_seconds":null,"idle_timeout_seconds":null,"#,
-                r#""created_at":"1970-01-01T00:00:00.000001Z","updated_at":"1970-01-01T00:00:00.000002Z","#,
-                r#""started_at":null,"completed_at":null,"final_value":null,"error_type":null,"#,
-                r#""error_message":null,"cancel_requested_at":null,"cancelled_at":null,"#,
-                r#""cancellation_reason":null,"cancel_cause":null,"cancelled_by":null,"stopped_by":null,"#,
-                r#""cleanup":null,"attempt":1,"node":null}"#
-            )
-        );
-    }
-
-    #[test]
-    fn what_a_record_knows_stands_in_its_member() {
-        let record = Record {
-            timeout: Some(Timeout::from_seconds(1.5).unwrap()),
-            final_value: Some(JsonText::from_text("[1]").unwrap()),
-            failure: Some(Failure::new("DemoError", "as asked")),
-            cleanup: Some(Cleanup::Done),
-            node: Some("n1".into()),
-            ..cancelled()
-        };
-        let task: serde_json::Value = serde_json::from_str(&text(&TaskDto::from(&record))).unwrap();
-        assert_eq!(task["timeout_seconds"], 1.5);
-        assert_eq!(task["final_value"], serde_json::json!([1]));
-        assert_eq!((&task["error_type"], &task["error_message"]), (&"DemoError".into(), &"as asked".into()));
-        assert_eq!(task["cancellation_reason"], "a \"quoted\" reason");
-        assert_eq!((&task["cancel_cause"], &task["cancelled_by"]), (&"user".into(), &"bob".into()));
-        assert_eq!((&task["stopped_by"], &task["cleanup"]), (&"dropped".into(), &"ok".into()));
-        assert_eq!(task["cancel_requested_at"], "1970-01-01T00:00:00.000004Z");
-    }
-
-    #[test]
-    fn receipts_have_the_bodies_of_the_contract() {
-        let id = TaskId::new(123).unwrap();
-        let at = Timestamp::from_micros(5);
-        let (reason, cause, stopped_by) = ("r".into(), Cause::User, StoppedBy::Dropped);
-        let stopped = Receipt::Cancelled { reason, cause, stopped_by, cancelled_at: at };
-        let stopped = ReceiptDto::new(id, &stopped);
-        assert_eq!(stopped.status(), StatusCode::OK);
-        assert_eq!(
-            text(&stopped),
-            concat!(
-                r#"{"status":"cancelled","task_id":123,"reason":"r","stopped_by":"dropped","#,
-                r#""cancelled_at":"1970-01-01T00:00:00.000005Z"}"#
-            )
-        );
-        let asked = Receipt::Cancelling { reason: "r".into(), cancel_requested_at: at };
-        let asked = ReceiptDto::new(id, &asked);
-        assert_eq!(asked.status(), StatusCode::ACCEPTED);
-        assert_eq!(
-            text(&asked),
-            concat!(
-                r#"{"status":"cancelling","task_id":123,"reason":"r","#,
-                r#""cancel_requested_at":"1970-01-01T00:00:00.000005Z"}"#
-            )
-        );
-    }
-
-    #[test]
-    fn not_running_says_more_only_where_the_task_was_cancelled() {
-        let completed = Record { status: Status::Completed, ..record() };
-        let told = ReceiptDto::not_running(&completed);
-        assert_eq!(told.status(), StatusCode::NOT_FOUND);
-        assert_eq!(text(&told), r#"{"status":"not_running","task_id":123,"task_status":"completed"}"#);
-        assert_eq!(
-            text(&ReceiptDto::not_running(&cancelled())),
-            concat!(
-                r#"{"status":"not_running","task_id":123,"task_status":"cancelled","#,
-                r#""reason":"a \"quoted\" reason","cancel_cause":"user","stopped_by":"dropped","#,
-                r#""cancelled_at":"1970-01-01T00:00:00.000005Z"}"#
-            )
-        );
-    }
-
-    #[test]
-    fn a_signal_is_answered_as_the_contract_says() {
-        let id = TaskId::new(123).unwrap();
-        let told = text(&SignalDto::accepted(id, "continue"));
-        assert_eq!(told, r#"{"status":"accepted","task_id":123,"signal":"continue"}"#);
-    }
-}
+#[path = "dto_tests.rs"]
+pub(super) mod tests;

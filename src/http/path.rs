@@ -20,7 +20,7 @@ pub(super) const MODEL: &str = "/tasks/{quell_app}/{quell_model}";
 /// One task.
 pub(super) const TASK: &str = "/tasks/{quell_app}/{quell_model}/{quell_id}";
 /// Its signals.
-pub(super) const SIGNAL: &str = "/tasks/{quell_app}/{quell_model}/{quell_id}/signals/{quell_signal}";
+pub(super) const SIGNAL: &str = "/tasks/{quell_app}/{quell_model}/{quell_id}/signals/{quell_name}";
 /// Where it is cancelled.
 pub(super) const CANCEL: &str = "/cancel/{quell_app}/{quell_model}/{quell_id}";
 /// Its events.
@@ -44,7 +44,7 @@ pub(super) fn key(request: &HttpRequest) -> Result<TaskKey, Problem> {
 
 /// The name of a signal.
 pub(super) fn signal(request: &HttpRequest) -> Result<String, Problem> {
-    let name = segment(request, "quell_signal");
+    let name = segment(request, "quell_name");
     if is_event_name(name) { Ok(name.to_owned()) } else { Err(signal_name()) }
 }
 

@@ -13,6 +13,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The most characters of a client's own text that a problem shows.
 const SHOWN_CHARACTERS: usize = 80;
@@ -20,7 +21,7 @@ const SHOWN_CHARACTERS: usize = 80;
 const DETAIL_CHARACTERS: usize = 400;
 
 /// A field of a request, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Its name.
     pub field: String,
@@ -49,13 +50,16 @@ pub struct Problem {
 macro_rules! kinds {
     ($($kind:ident = $name:literal, $title:literal, $status:ident, $retry:expr;)+) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        enum Kind { $($kind),+ }
+        pub(super) enum Kind { $($kind),+ }
 
         impl Kind {
+            /// All of them.
+            pub(super) const ALL: &'static [Self] = &[$(Self::$kind),+];
+
             fn name(self) -> &'static str { match self { $(Self::$kind => $name),+ } }
-            fn title(self) -> &'static str { match self { $(Self::$kind => $title),+ } }
-            fn status(self) -> StatusCode { match self { $(Self::$kind => StatusCode::$status),+ } }
-            fn retry_after(self) -> Option<u32> { match self { $(Self::$kind => $retry),+ } }
+            pub(super) fn title(self) -> &'static str { match self { $(Self::$kind => $title),+ } }
+            pub(super) fn status(self) -> StatusCode { match self { $(Self::$kind => StatusCode::$status),+ } }
+            pub(super) fn retry_after(self) -> Option<u32> { match self { $(Self::$kind => $retry),+ } }
         }
     };
 }
@@ -84,6 +88,13 @@ kinds! {
     TooManyPending = "too-many-pending", "Too much is waiting", SERVICE_UNAVAILABLE, Some(1);
     DatabaseUnavailable = "database-unavailable", "The database is away", SERVICE_UNAVAILABLE, Some(2);
     OutcomeUnknown = "outcome-unknown", "It is not known whether it was done", SERVICE_UNAVAILABLE, Some(2);
+}
+
+impl Kind {
+    /// The `type` of its documents.
+    pub(super) fn uri(self) -> String {
+        format!("urn:quell:problem:{}", self.name())
+    }
 }
 
 impl Problem {
@@ -271,13 +282,24 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// An error document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// What a program tells problems apart by; it stays the same.
+    #[schema(format = "uri")]
     r#type: String,
+    /// The problem in a few words.
+    #[schema(value_type = String)]
     title: &'a str,
+    /// The status of the answer.
     status: u16,
+    /// What happened, and what can be done.
+    #[schema(value_type = String)]
     detail: &'a str,
+    /// The fields that are wrong, where the problem is about fields.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>, required = false)]
     errors: &'a [FieldError],
 }
 
@@ -288,7 +310,7 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let document = Document {
-            r#type: format!("urn:quell:problem:{}", self.name()),
+            r#type: self.kind.uri(),
             title: self.kind.title(),
             status: self.status_code().as_u16(),
             detail: &self.detail,

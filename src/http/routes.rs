@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Error, HttpResponse, Route};
+use actix_web::{Error, HttpResponse, Route, guard};
 
 use crate::Coordinator;
 
@@ -18,7 +18,7 @@ use super::call::{Site, answer};
 use super::options::HttpOptions;
 use super::problem::Problem;
 use super::request::lead;
-use super::{cancel, cancel_many, health, list, numbers, stream, tasks};
+use super::{cancel, cancel_many, health, index, list, numbers, openapi, stream, tasks};
 
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
@@ -33,10 +33,11 @@ use super::{cancel, cancel_many, health, list, numbers, stream, tasks};
 /// | `POST /cancel` | cancels many |
 /// | `GET /stream/{app}/{model}/{id}` | its events, as server-sent events |
 /// | `GET /metrics` | the runtime's numbers, for those who may see everybody's tasks |
+/// | `GET /openapi.json`, `GET /` | without credentials: what all of this takes and answers; the routes as text |
 /// | `GET /health`, `GET /livez`, `GET /readyz` | without credentials: whether the process answers, and takes work |
 ///
-/// A path that leads nowhere is answered with a problem: under a scope, only below it; at the root, everywhere,
-/// unless the host sets a `default_service` of its own afterwards.
+/// Each GET route answers HEAD as well. A path that leads nowhere is answered with a problem: under a scope, only
+/// below it; at the root, everywhere, unless the host sets a `default_service` of its own afterwards.
 ///
 /// ```no_run
 /// # use quell::http::{HttpOptions, TokenPrincipal, routes};
@@ -71,12 +72,13 @@ pub fn routes<U: Principal>(
 fn resource<U: Principal>(site: &Site, path: &'static str) -> impl HttpServiceFactory + 'static {
     let actions: Vec<Action> = Action::ALL.into_iter().filter(|action| action.path() == path).collect();
     let route: Arc<str> = actions.first().map(|action| action.route()).unwrap_or_default().into();
-    let methods = actions.iter().map(|action| action.method()).collect::<Vec<_>>().join(", ");
+    let methods = actions.iter().map(|action| allowed(*action)).collect::<Vec<_>>().join(", ");
     let resource = actions.into_iter().fold(web::resource(path), |resource, action| {
         let route = match action.method() {
             "PATCH" => web::patch(),
             "POST" => web::post(),
-            _ => web::get(),
+            // actix-web leaves out the body of an answer to HEAD by itself.
+            _ => web::route().guard(guard::Any(guard::Get()).or(guard::Head())),
         };
         resource.route(to_handler::<U>(route, site, action))
     });
@@ -85,6 +87,14 @@ fn resource<U: Principal>(site: &Site, path: &'static str) -> impl HttpServiceFa
         async move { refused }
     }));
     resource.wrap(from_fn(move |request, next| lead(Arc::clone(&route), request, next)))
+}
+
+/// The methods by which an action is reached: whatever can be read can be asked for without its body.
+fn allowed(action: Action) -> &'static str {
+    match action.method() {
+        "GET" => "GET, HEAD",
+        other => other,
+    }
 }
 
 fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route {
@@ -99,6 +109,8 @@ fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route 
         Action::Stream => route.to(answer(site, action, stream::stream_task::<U>)),
         Action::Metrics => route.to(answer(site, action, numbers::show_metrics::<U>)),
         Action::Health | Action::Live => route.to(health::show_health),
+        Action::OpenApi => route.to(openapi::show_openapi),
+        Action::Index => route.to(index::show_index),
         Action::Ready => {
             let coordinator = site.coordinator.clone();
             route.to(move || {

@@ -6,8 +6,8 @@
 mod feed;
 mod wire;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpResponse};
 use futures_util::StreamExt;
 
@@ -37,6 +37,18 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
             return Ok(json(StatusCode::OK, &TaskDto::from(&record))?);
         }
     }
+    let mut answer = HttpResponse::Ok();
+    answer
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        // Named, so that a host's compression leaves the stream alone: it would hold frames back.
+        .insert_header((CONTENT_ENCODING, "identity"))
+        .force_close();
+    if call.request().method() == Method::HEAD {
+        // A stream that nobody reads would hold the connection until the task ends.
+        return Ok(answer.finish());
+    }
     let watch = call.coordinator().watch(&key, resumed.unwrap_or(0)).await.map_err(Problem::from)?;
     let open = call.coordinator().count_stream();
     let frames = feed::frames(watch, key, call.options().keep_alive, call.options().reader_patience);
@@ -44,12 +56,5 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let frames = frames.inspect(move |_| {
         let _ = &open;
     });
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header(("X-Accel-Buffering", "no"))
-        // Named, so that a host's compression leaves the stream alone: it would hold frames back.
-        .insert_header((CONTENT_ENCODING, "identity"))
-        .force_close()
-        .streaming(frames))
+    Ok(answer.streaming(frames))
 }

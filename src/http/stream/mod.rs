@@ -3,6 +3,8 @@
 //! Invariants: nothing is sent that is not committed; a client that resumes misses nothing and gets nothing twice;
 //! after the terminal event the server closes; a client that is past it gets 204, which stops an `EventSource`.
 
+#[cfg(test)]
+mod event_source;
 mod feed;
 mod wire;
 

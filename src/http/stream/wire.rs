@@ -70,6 +70,10 @@ fn added(key: &TaskKey, at: Timestamp) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::super::event_source::EventSource;
     use super::*;
     use crate::task::{EventType, JsonText};
 
@@ -187,15 +191,76 @@ pub(super) mod tests {
         assert_eq!(parse(KEEP_ALIVE), [Frame { comments: 1, ..Frame::default() }]);
     }
 
-    proptest::proptest! {
+    /// JSON of any shape, with any character in its texts and names, line ends above all.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            ".*",
+            "[\r\n\0\u{85}\u{2028}\u{2029}\u{feff}: a]{0,12}",
+            "(\r\n|\n|\r){0,3}(data|id|event|retry|): ?.{0,5}"
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.clone().prop_map(Value::from)
+        ];
+        leaf.prop_recursive(3, 24, 4, move |inner| {
+            let members = proptest::collection::btree_map(text.clone(), inner.clone(), 0..4);
+            prop_oneof![
+                proptest::collection::vec(inner, 0..4).prop_map(Value::from),
+                members.prop_map(|members| Value::Object(members.into_iter().collect()))
+            ]
+        })
+    }
+
+    /// The members of an event, none of which is named as the server's own.
+    fn any_members() -> impl Strategy<Value = Value> {
+        proptest::collection::btree_map("([^_].*)?", any_json(), 0..4)
+            .prop_map(|members| Value::Object(members.into_iter().collect()))
+    }
+
+    /// The same JSON as text, with line ends of all kinds between its tokens.
+    fn spread(value: &Value, line_end: &str) -> String {
+        serde_json::to_string_pretty(value).unwrap().replace('\n', line_end)
+    }
+
+    proptest! {
         #[test]
-        fn any_data_comes_back_as_it_was_sent(text in ".*", name in "[^_].*") {
-            let data = serde_json::json!({ name.clone(): [text.clone()], "also": {text.clone(): 1} });
-            let mut value: serde_json::Value = serde_json::from_str(&data_of(&data.to_string())).unwrap();
-            for added in ["_task_id", "_app", "_model", "_timestamp"] {
-                value.as_object_mut().unwrap().remove(added);
+        fn what_goes_in_comes_out_of_a_browser_in_chunks_of_any_size(
+            sent in proptest::collection::vec(("[a-z][a-z0-9_]{0,63}", any_members(), "(\n|\r|\r\n){1,3}", any::<bool>()), 0..6),
+            size in 1_usize..64,
+        ) {
+            let mut stream = FIRST.to_owned();
+            for (seq, (kind, data, line_end, is_quiet)) in (1..).zip(&sent) {
+                stream.push_str(&event(&key(), &some_event(seq, kind, &spread(data, line_end))));
+                stream.push_str(if *is_quiet { KEEP_ALIVE } else { "" });
             }
-            proptest::prop_assert_eq!(value, data);
+            let mut source = EventSource::default();
+            stream.as_bytes().chunks(size).for_each(|chunk| source.take(chunk));
+            prop_assert_eq!(source.reconnection_ms, Some(1000));
+            prop_assert_eq!(source.comments, sent.iter().filter(|(.., is_quiet)| *is_quiet).count());
+            prop_assert_eq!(source.messages.len(), sent.len());
+            for (seq, (message, (kind, data, ..))) in (1..).zip(source.messages.iter().zip(&sent)) {
+                prop_assert_eq!(&message.kind, kind);
+                prop_assert_eq!(&message.last_event_id, &i64::to_string(&seq));
+                let mut value: Value = serde_json::from_str(&message.data).unwrap();
+                let members = value.as_object_mut().unwrap();
+                prop_assert_eq!(members.remove("_task_id"), Some(Value::from(123)));
+                for added in ["_app", "_model", "_timestamp"] {
+                    prop_assert!(members.remove(added).is_some());
+                }
+                prop_assert_eq!(&value, data);
+            }
+        }
+
+        /// Out of a row that was changed by hand: whatever its type is, it is one event with its number.
+        #[test]
+        fn no_type_breaks_out_of_its_frame(kind in "(.|\r|\n)*", next in "[a-z]{1,8}") {
+            let stream = event(&key(), &some_event(4, &kind, "{}")) + &event(&key(), &some_event(5, &next, "{}"));
+            let told = EventSource::read(stream.as_bytes()).messages;
+            let ids: Vec<&str> = told.iter().map(|message| message.last_event_id.as_str()).collect();
+            prop_assert_eq!(ids, ["4", "5"]);
+            prop_assert_eq!(&told[1].kind, &next);
         }
     }
 }

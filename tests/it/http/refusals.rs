@@ -283,10 +283,10 @@ async fn another_method_is_405_with_the_list_of_those_that_are_known() {
     let all = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
     for (path, known) in [
         (START.to_owned(), "POST"),
-        (task.path(), "GET, PATCH"),
+        (task.path(), "GET, HEAD, PATCH"),
         (task.signal("go"), "POST"),
         (task.cancel(), "POST"),
-        (task.stream(), "GET"),
+        (task.stream(), "GET, HEAD"),
     ] {
         for method in all.iter().filter(|method| !known.contains(method.as_str())) {
             let answer = Answer::of(alice.call(method.clone(), &path)).await;

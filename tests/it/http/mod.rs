@@ -6,6 +6,8 @@ mod auth;
 mod away;
 mod cancel;
 mod cancel_many;
+mod corpus;
+mod documented;
 mod embedding;
 mod endless;
 mod host;

@@ -15,8 +15,7 @@ pub(crate) struct Socket(TcpStream);
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// The whole of it, for messages.
-    #[expect(dead_code, reason = "it is shown where a test fails")]
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Reply {
@@ -25,6 +24,14 @@ impl Reply {
         let status = text.split(' ').nth(1).and_then(|word| word.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no answer of HTTP: {text:?}"));
         Self { status, text }
+    }
+
+    pub(crate) fn head(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or(&*self.text, |(head, _)| head)
+    }
+
+    pub(crate) fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
     }
 }
 

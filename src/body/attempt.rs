@@ -146,7 +146,7 @@ pub(crate) async fn run_cleanup<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyE
 }
 
 /// What follows a body's end, whichever it was.
-async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
+pub(super) async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
     stop_children(&*attempt).await;
     match attempt.control().body_ended(&end) {
         AfterBody::Clean => clean(&*attempt, end).await,

@@ -187,6 +187,20 @@ impl Control {
         }
     }
 
+    /// Resolves when a stop is requested. To be awaited in one task only, the one that is registered.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn stop_requested(&self) {
+        std::future::poll_fn(|cx| {
+            self.watch(cx.waker());
+            // After the registration, never before it: see the file's head.
+            if self.is_stop_requested() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
     pub(super) fn is_stop_requested(&self) -> bool {
         self.word.load(SeqCst) & STOP != 0
     }

@@ -24,6 +24,8 @@ pub(crate) enum BodyEnd {
     Cancelled,
     /// It was dropped at an await, or before it began.
     Dropped,
+    /// Its process died by one of our signals.
+    Killed,
 }
 
 /// What became of the cleanup.

@@ -17,8 +17,11 @@ mod boundary;
 mod control;
 mod end;
 mod hooks;
+mod limits;
 mod pool;
 mod priority;
+#[cfg(target_os = "linux")]
+pub(crate) mod process;
 mod seat;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ pub(crate) use boundary::{Contained, catch, release};
 pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};
+pub(crate) use limits::ChildLimits;
 pub(crate) use pool::{Child, Pool, PoolSettings};
 #[cfg(feature = "server")]
 pub(crate) use priority::Priority;

@@ -12,6 +12,8 @@ use std::process::{self, ExitCode};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::runtime::Registry;
+use crate::server::demo::register_isolated_demo;
 use crate::server::settings::{self, Flags};
 use crate::server::{Said, serve};
 
@@ -37,6 +39,8 @@ enum Verb {
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before anything else: where this is the process of one task, nothing else is to happen.
+    crate::run_child_if_asked(|| register_isolated_demo(Registry::new()));
     match Cli::try_parse() {
         Ok(Cli { verb: Verb::Serve(flags) }) => serve_verb(&flags),
         Ok(Cli { verb: Verb::Bench(args) }) => process::exit(bench::run(&args)),

@@ -63,7 +63,8 @@ impl TaskContext {
         Self(live)
     }
 
-    pub(super) fn live(&self) -> &Arc<Live> {
+    /// What is shared with the task's actor.
+    pub(crate) fn live(&self) -> &Arc<Live> {
         &self.0
     }
 
@@ -176,7 +177,7 @@ impl TaskContext {
         // The answer comes with the end of the task, which a body cannot wait for; that it was taken shows in
         // the token, or in a refusal.
         let (reply, answer) = oneshot::channel();
-        self.0.services.command(Cancel { id: self.0.id, ask, reply })?;
+        self.0.services.ask_itself(Cancel { id: self.0.id, ask, reply })?;
         tokio::select! {
             () = self.0.token().cancelled() => Ok(()),
             answer = answer => match answer {

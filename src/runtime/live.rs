@@ -14,24 +14,22 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use crate::body::{self, Asked, Attempt, BodyEnd, Child, Cleaned, Control, Report};
-use crate::lifecycle::{self, AskedHow, CleanupState};
+use crate::lifecycle::{self, AskedHow};
 use crate::store::QueuedSignal;
-use crate::task::{CancelRequest, Cleanup, Failure, JsonText, TaskCancelled, TaskId, TaskKey, Timestamp};
+use crate::task::{CancelRequest, TaskCancelled, TaskId, TaskKey, Timestamp};
 
 use super::TaskContext;
+use super::body_end::end_of;
 use super::idle::{Seen, Sending, Signs};
 use super::interrupt::Interrupts;
 use super::lost::Loss;
-use super::messages::{BodyCleaning, BodyStopped};
-use super::registry::{Kind, Model, Runnable};
+use super::messages::BodyCleaning;
+use super::registry::{Inside, Kind, Model, Runnable};
 use super::services::Services;
 use super::trace::StartedBy;
 
 /// Events of one task that may wait for the disk.
 const WINDOW: usize = 256;
-
-/// The most bytes of an error's or panic's text that a row keeps.
-const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
 /// The shared part.
 pub(crate) struct Live {
@@ -121,6 +119,9 @@ impl Live {
     /// The body gives a sign of life.
     pub(crate) fn stamp(&self, at: Timestamp) {
         self.signs.stamp(at);
+        if let Some(link) = self.services.link() {
+            link.sign();
+        }
     }
 
     /// When it last did.
@@ -143,14 +144,15 @@ impl Live {
         let ctx = TaskContext::new(Arc::clone(self));
         let runnable = Arc::clone(&self.runnable);
         match self.model.kind {
-            Kind::Async => {
+            Kind::Process(_) if self.services.link().is_none() => self.begin_process(ctx),
+            Kind::Async | Kind::Process(Inside::Async | Inside::Command) => {
                 let body = body::run(Arc::clone(self), move || {
                     ctx.heartbeat();
                     runnable.run(ctx)
                 });
                 self.services.pool.spawn(self.id.get(), body);
             }
-            Kind::Blocking => {
+            Kind::Blocking | Kind::Process(Inside::Blocking) => {
                 let span = self.span_or_none();
                 let body = move || {
                     ctx.heartbeat();
@@ -159,6 +161,27 @@ impl Live {
                 body::run_blocking(Arc::clone(self), body, &self.services.pool);
             }
         }
+    }
+
+    /// Has the body run in a process of its own.
+    #[cfg(target_os = "linux")]
+    fn begin_process(self: &Arc<Self>, ctx: TaskContext) {
+        let Some(children) = self.services.children.get() else {
+            // Started with every runtime that has such a model: this is not reached.
+            return self.services.fail_for_good("the thread of processes is missing");
+        };
+        let runnable = Arc::clone(&self.runnable);
+        let body = move |seat| {
+            ctx.heartbeat();
+            runnable.run_process(ctx, seat)
+        };
+        body::process::run_process(Arc::clone(self), body, &self.services.pool, children);
+    }
+
+    /// No such model can be registered on this system.
+    #[cfg(not(target_os = "linux"))]
+    fn begin_process(self: &Arc<Self>, _ctx: TaskContext) {
+        self.services.fail_for_good("a process of its own was asked for where there are none");
     }
 
     /// Rung 1: tells the body that it is asked to stop.
@@ -300,6 +323,20 @@ impl Extras {
         self.arrived.notify_waiters();
     }
 
+    /// The oldest signal after that number, which stays.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn after(&self, number: i64) -> Option<QueuedSignal> {
+        self.queue().iter().find(|signal| signal.signal > number).cloned()
+    }
+
+    /// Removes the signal of that number; whether it was there.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn remove(&self, number: i64) -> bool {
+        let mut queue = self.queue();
+        let place = queue.binary_search_by_key(&number, |waiting| waiting.signal);
+        place.is_ok_and(|place| queue.remove(place).is_some())
+    }
+
     /// Takes the oldest signal of that name.
     pub(crate) fn take(&self, name: &str) -> Option<QueuedSignal> {
         let mut queue = self.queue();
@@ -352,51 +389,11 @@ impl Attempt for Live {
     }
 
     fn report(&self, report: Report) {
-        self.services.tell_coordinator(BodyStopped(self.id, report));
+        self.services.report(self.id, report);
     }
 
     fn returned_late(&self) {
         self.loss.returned(&self.services.lost);
         tracing::info!(task = %self.key(), "a body that was written off is gone at last: its end is refused");
-    }
-}
-
-/// A body's end, in the words of the life cycle.
-pub(crate) fn end_of(end: BodyEnd) -> lifecycle::BodyEnd {
-    match end {
-        BodyEnd::Returned(json) => lifecycle::BodyEnd::Returned(json.map(|json| JsonText::trusted(&json))),
-        BodyEnd::Failed { error_type, message } => failed(clip(error_type), message),
-        BodyEnd::Panicked { message } => failed("panic".to_owned(), message),
-        BodyEnd::Cancelled => lifecycle::BodyEnd::Cancelled,
-        BodyEnd::Dropped => lifecycle::BodyEnd::Dropped,
-    }
-}
-
-fn failed(error_type: String, message: String) -> lifecycle::BodyEnd {
-    lifecycle::BodyEnd::Failed(Failure { error_type, message: clip(message) })
-}
-
-/// Bounds a text that a body chose, and takes out what no database keeps.
-fn clip(mut text: String) -> String {
-    if text.len() > MAX_MESSAGE_BYTES {
-        let mut end = MAX_MESSAGE_BYTES;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push('…');
-    }
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
-}
-
-/// What became of the cleanup, in the words of the life cycle.
-pub(crate) fn cleanup_of(cleanup: body::CleanupEnd) -> CleanupState {
-    match cleanup {
-        body::CleanupEnd::NotRun => CleanupState::NotRun,
-        body::CleanupEnd::Nothing => CleanupState::Nothing,
-        body::CleanupEnd::Ok => CleanupState::Ran(Cleanup::Done),
-        body::CleanupEnd::Failed => CleanupState::Ran(Cleanup::Failed),
-        body::CleanupEnd::Panicked => CleanupState::Ran(Cleanup::Panicked),
-        body::CleanupEnd::TimedOut => CleanupState::Ran(Cleanup::TimedOut),
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Lost {
     metrics: Arc<Metrics>,
     asynchronous: AtomicU64,
     blocking: AtomicU64,
+    processes: AtomicU64,
     threads: AtomicUsize,
     late_events: AtomicU64,
     late_results: AtomicU64,
@@ -27,6 +28,7 @@ impl Lost {
             metrics,
             asynchronous: AtomicU64::new(0),
             blocking: AtomicU64::new(0),
+            processes: AtomicU64::new(0),
             threads: AtomicUsize::new(0),
             late_events: AtomicU64::new(0),
             late_results: AtomicU64::new(0),
@@ -61,6 +63,7 @@ impl Lost {
             abandoned_threads: self.threads.load(SeqCst),
             abandoned_async: self.asynchronous.load(SeqCst),
             abandoned_blocking: self.blocking.load(SeqCst),
+            abandoned_processes: self.processes.load(SeqCst),
             late_events: self.late_events.load(SeqCst),
             late_results: self.late_results.load(SeqCst),
         }
@@ -70,6 +73,7 @@ impl Lost {
         let count = match kind {
             Kind::Async => &self.asynchronous,
             Kind::Blocking => &self.blocking,
+            Kind::Process(_) => &self.processes,
         };
         count.fetch_add(1, SeqCst);
         self.metrics.abandoned(kind);
@@ -89,6 +93,13 @@ const OVER: u8 = 3;
 impl Loss {
     /// The body was written off while it ran.
     pub(crate) fn abandoned(&self, kind: Kind, lost: &Lost) {
+        if kind.is_process() {
+            // It holds no thread, and what it still says is refused as it comes.
+            if self.0.swap(OVER, SeqCst) != OVER {
+                lost.count_body(kind);
+            }
+            return;
+        }
         // The thread before the state: whoever finds the state takes the thread off again.
         lost.count_thread();
         let next = |now| match now {
@@ -131,6 +142,7 @@ impl Loss {
 mod tests {
     use super::*;
     use crate::runtime::Registry;
+    use crate::runtime::registry::Inside;
 
     fn counts() -> Lost {
         Lost::new(Arc::new(Metrics::new(&Registry::new(), None)))
@@ -152,6 +164,17 @@ mod tests {
         assert_eq!(seen(&counts), (0, 1, 1));
         loss.abandoned(Kind::Async, &counts);
         assert_eq!(seen(&counts), (0, 1, 1));
+    }
+
+    #[test]
+    fn an_abandoned_process_is_counted_once_and_holds_no_thread() {
+        let (counts, loss) = (counts(), Loss::default());
+        for _ in 0..2 {
+            loss.abandoned(Kind::Process(Inside::Async), &counts);
+            loss.returned(&counts);
+        }
+        assert_eq!((seen(&counts), counts.status(0).abandoned_processes), ((0, 0, 0), 1));
+        assert!(loss.is_abandoned());
     }
 
     #[test]

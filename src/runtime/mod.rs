@@ -20,6 +20,7 @@
 //! | `listing`, `repeat`, `retention` | searches; requests that are made twice; removing what is old |
 //! | `queue`, `cancel`, `cancel_many`, `signal`, `deadline`, `shutdown`, `recovery` | errands of more than one step |
 
+mod body_end;
 mod cancel;
 mod cancel_many;
 mod clock;
@@ -36,6 +37,7 @@ mod idle;
 mod input;
 mod intake;
 mod interrupt;
+mod isolated;
 mod listing;
 mod live;
 mod lost;
@@ -68,6 +70,7 @@ pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use interrupt::Interrupt;
+pub use isolated::run_child_if_asked;
 pub use listing::TaskPage;
 pub use metrics::HostRecorder;
 pub use model::{BlockingTask, ModelSettings, Task};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::body::Cleaned;
+use crate::body::{ChildLimits, Cleaned};
 use crate::lifecycle::Limits;
 use crate::task::{TaskError, Timeout};
 
@@ -32,6 +32,7 @@ pub struct ModelSettings {
     pub(crate) times: Bounds,
     pub(crate) idle_timeout: Option<Timeout>,
     pub(crate) attempts: u32,
+    pub(crate) child: ChildLimits,
 }
 
 impl ModelSettings {
@@ -45,6 +46,7 @@ impl ModelSettings {
             times: Bounds { default: None, max: None },
             idle_timeout: None,
             attempts: 0,
+            child: ChildLimits { memory: None, cpu: None, files: None },
         }
     }
 
@@ -101,6 +103,31 @@ impl ModelSettings {
     #[must_use]
     pub const fn restart(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
+        self
+    }
+
+    /// The most bytes of address space that the process of an isolated task type may have (`RLIMIT_AS`): past it it
+    /// gets no more memory, which ends a Rust program. Threads reserve address space too: give some 512 MiB more than
+    /// the body uses.
+    #[must_use]
+    pub const fn memory_limit(mut self, bytes: u64) -> Self {
+        self.child.memory = Some(bytes);
+        self
+    }
+
+    /// How long the process of an isolated task type may keep processors busy, over all its threads, in whole seconds
+    /// (`RLIMIT_CPU`): past it the task fails with the error type `cpu_limit`.
+    #[must_use]
+    pub const fn cpu_limit(mut self, time: Duration) -> Self {
+        self.child.cpu = Some(time);
+        self
+    }
+
+    /// How many files the process of an isolated task type may have open (`RLIMIT_NOFILE`). It needs about a dozen
+    /// before its body begins.
+    #[must_use]
+    pub const fn open_files_limit(mut self, files: u64) -> Self {
+        self.child.files = Some(files);
         self
     }
 

@@ -331,6 +331,8 @@ pub struct PoolStatus {
     pub abandoned_async: u64,
     /// Blocking bodies that were abandoned since the start.
     pub abandoned_blocking: u64,
+    /// Bodies in processes of their own that were written off.
+    pub abandoned_processes: u64,
     /// Events of abandoned bodies that were refused.
     pub late_events: u64,
     /// Ends of abandoned bodies that were refused.

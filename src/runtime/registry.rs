@@ -33,6 +33,24 @@ pub enum RegistryError {
         /// The model.
         model: &'static str,
     },
+    /// Its body is to run in a process of its own, which only Linux has here.
+    #[error("`{app}/{model}` is isolated, and processes of their own need Linux")]
+    NoProcesses {
+        /// The app.
+        app: &'static str,
+        /// The model.
+        model: &'static str,
+    },
+    /// It has limits of a process, and no process of its own.
+    #[error(
+        "`{app}/{model}` limits memory, processor time or open files, which only an isolated task type can"
+    )]
+    LimitsWithoutProcess {
+        /// The app.
+        app: &'static str,
+        /// The model.
+        model: &'static str,
+    },
     /// The name is taken.
     #[error("`{app}/{model}` is registered twice")]
     Twice {
@@ -106,6 +124,30 @@ impl Registry {
         })
     }
 
+    /// Adds a task type whose body runs in a process of its own: this same executable, started again. Such a body
+    /// always stops: at the end of its grace its process, and all that it started and that stayed in its process
+    /// group, is killed. See [`run_child_if_asked`](crate::run_child_if_asked), which the host's `main` must call.
+    ///
+    /// Its cleanup ([`Task::on_cancel`]) runs in this process, as that of any task type.
+    ///
+    /// # Errors
+    /// As [`Registry::task`]; [`RegistryError::NoProcesses`] on a system other than Linux.
+    pub fn isolated<T: Task>(self) -> Result<Self, RegistryError> {
+        self.add(T::APP, T::MODEL, T::settings(), Kind::Process(Inside::Async), |text| {
+            Ok(Isolated::of(Arc::new(AsyncTask::<T>(read(text)?)), text))
+        })
+    }
+
+    /// Adds a blocking task type whose body runs in a process of its own.
+    ///
+    /// # Errors
+    /// As [`Registry::isolated`].
+    pub fn isolated_blocking<T: BlockingTask>(self) -> Result<Self, RegistryError> {
+        self.add(T::APP, T::MODEL, T::settings(), Kind::Process(Inside::Blocking), |text| {
+            Ok(Isolated::of(Arc::new(Blocking::<T>(read(text)?)), text))
+        })
+    }
+
     /// Lets bodies reach state of the host with [`TaskContext::state`]: one value for each type.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(mut self, state: Arc<T>) -> Self {
@@ -119,8 +161,14 @@ impl Registry {
         model: &'static str,
         settings: ModelSettings,
         kind: Kind,
-        parse: fn(&str) -> Result<Arc<dyn Runnable>, String>,
+        parse: impl Fn(&str) -> Result<Arc<dyn Runnable>, String> + Send + Sync + 'static,
     ) -> Result<Self, RegistryError> {
+        if kind.is_process() && !cfg!(target_os = "linux") {
+            return Err(RegistryError::NoProcesses { app, model });
+        }
+        if !kind.is_process() && !settings.child.is_empty() {
+            return Err(RegistryError::LimitsWithoutProcess { app, model });
+        }
         let names = Name::new(app).and_then(|a| Ok((a, Name::new(model)?)));
         let (app_name, model_name) = names.map_err(|_| RegistryError::Name { app, model })?;
         let idle = Bounds { default: settings.idle_timeout, ..settings.times };
@@ -132,7 +180,7 @@ impl Registry {
             name: model_name,
             settings,
             kind,
-            parse,
+            parse: Box::new(parse),
             numbers: OnceLock::new(),
         });
         match self.models.entry(app).or_default().insert(model, entry) {
@@ -155,6 +203,9 @@ impl Registry {
     }
 }
 
+/// How a model reads an input.
+type Parse = Box<dyn Fn(&str) -> Result<Arc<dyn Runnable>, String> + Send + Sync>;
+
 /// What kind of body a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -162,6 +213,19 @@ pub(crate) enum Kind {
     Async,
     /// A function that blocks.
     Blocking,
+    /// A process of its own.
+    Process(Inside),
+}
+
+/// What runs in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// A future of this executable.
+    Async,
+    /// A blocking function of this executable.
+    Blocking,
+    /// Another program.
+    Command,
 }
 
 impl Kind {
@@ -170,7 +234,13 @@ impl Kind {
         match self {
             Self::Async => "async",
             Self::Blocking => "blocking",
+            Self::Process(_) => "process",
         }
+    }
+
+    /// Whether the body runs in a process of its own.
+    pub(crate) fn is_process(self) -> bool {
+        matches!(self, Self::Process(_))
     }
 }
 
@@ -180,7 +250,7 @@ pub(crate) struct Model {
     pub(crate) name: Name,
     pub(crate) settings: ModelSettings,
     pub(crate) kind: Kind,
-    parse: fn(&str) -> Result<Arc<dyn Runnable>, String>,
+    parse: Parse,
     /// Set once, when its runtime starts.
     numbers: OnceLock<ModelNumbers>,
 }
@@ -219,6 +289,17 @@ pub(crate) trait Runnable: Send + Sync {
     /// The body as a blocking function.
     fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd;
 
+    /// The body of a process, seen from the server: starts it, speaks with it, and comes back when it is gone.
+    #[cfg(target_os = "linux")]
+    fn run_process(
+        self: Arc<Self>,
+        ctx: TaskContext,
+        seat: body::process::Seat,
+    ) -> BoxFuture<'static, body::BodyEnd> {
+        let _ = (ctx, seat);
+        Box::pin(async { failed("Internal", "a body without a process was given to one".to_owned()) })
+    }
+
     /// The cleanup on cancel.
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>>;
 }
@@ -255,6 +336,41 @@ impl<T: BlockingTask> Runnable for Blocking<T> {
     }
 }
 
+/// A body that runs in a process of its own: the process reads the same text.
+struct Isolated {
+    inner: Arc<dyn Runnable>,
+    input: Arc<str>,
+}
+
+impl Isolated {
+    fn of(inner: Arc<dyn Runnable>, input: &str) -> Arc<dyn Runnable> {
+        Arc::new(Self { inner, input: input.into() })
+    }
+}
+
+impl Runnable for Isolated {
+    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
+        Arc::clone(&self.inner).run(ctx)
+    }
+
+    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd {
+        self.inner.run_blocking(ctx)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn run_process(
+        self: Arc<Self>,
+        ctx: TaskContext,
+        seat: body::process::Seat,
+    ) -> BoxFuture<'static, body::BodyEnd> {
+        super::isolated::run(ctx, seat, Arc::clone(&self.input))
+    }
+
+    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
+        Arc::clone(&self.inner).clean_up(ctx)
+    }
+}
+
 fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {
     match result {
         Ok(value) => match serde_json::to_string(&value) {
@@ -273,6 +389,6 @@ fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {
     }
 }
 
-fn failed(error_type: &str, message: String) -> body::BodyEnd {
+pub(crate) fn failed(error_type: &str, message: String) -> body::BodyEnd {
     body::BodyEnd::Failed { error_type: error_type.to_owned(), message }
 }

@@ -9,7 +9,7 @@ use actix::{Addr, ArbiterHandle, Message};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Pool;
+use crate::body::{Pool, Report};
 use crate::store::{Readers, StoreError, Write};
 use crate::task::{Record, TaskId};
 
@@ -19,7 +19,7 @@ use super::deadlines::Deadlines;
 use super::hub::Hub;
 use super::live::Live;
 use super::lost::Lost;
-use super::messages::{Commit, CommittedBatch, Reply, Started};
+use super::messages::{BodyStopped, Cancel, Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 use super::repeat::UnderWay;
@@ -145,6 +145,18 @@ impl LiveIndex {
     }
 }
 
+/// The way from the process of an isolated body to its server, which has the actors.
+pub(crate) trait Link: Send + Sync {
+    /// A write of the body; what the reply holds is given back when it is on its way.
+    fn write(&self, write: Write, reply: Reply);
+    /// The body asks its own task to stop.
+    fn ask(&self, cancel: Cancel) -> Result<(), Refusal>;
+    /// The body gives a sign of life.
+    fn sign(&self);
+    /// The body has ended.
+    fn report(&self, report: Report);
+}
+
 /// What is called when a part of the runtime failed for good: it ends the process.
 pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -173,6 +185,11 @@ pub(crate) struct Services {
     pub(crate) hurried: CancellationToken,
     /// The shutdown, carried out once.
     pub(crate) shutdown: tokio::sync::OnceCell<()>,
+    /// The thread of processes, where there are models that need it.
+    #[cfg(target_os = "linux")]
+    pub(crate) children: OnceLock<crate::body::process::Children>,
+    /// What stands for the actors in the process of an isolated body.
+    link: OnceLock<Arc<dyn Link>>,
     coordinator: OnceLock<Addr<CoordinatorActor>>,
     db: OnceLock<Addr<DbActor>>,
     /// The threads of these two.
@@ -208,6 +225,9 @@ impl Services {
             closing: CancellationToken::new(),
             hurried: CancellationToken::new(),
             shutdown: tokio::sync::OnceCell::new(),
+            #[cfg(target_os = "linux")]
+            children: OnceLock::new(),
+            link: OnceLock::new(),
             coordinator: OnceLock::new(),
             db: OnceLock::new(),
             arbiters: OnceLock::new(),
@@ -242,6 +262,33 @@ impl Services {
         match self.health.readiness() {
             Readiness::Ready if self.pool.is_full() => Readiness::PoolFull,
             readiness => readiness,
+        }
+    }
+
+    /// Puts a link in the place of the actors, once, before anything runs.
+    pub(crate) fn connect_link(&self, link: Arc<dyn Link>) {
+        // Err: connected twice, which nobody does.
+        let _ = self.link.set(link);
+    }
+
+    /// What stands for the actors, where this is the process of an isolated body.
+    pub(crate) fn link(&self) -> Option<&dyn Link> {
+        self.link.get().map(|link| &**link)
+    }
+
+    /// A body asks its own task to stop.
+    pub(crate) fn ask_itself(&self, cancel: Cancel) -> Result<(), Refusal> {
+        match self.link() {
+            Some(link) => link.ask(cancel),
+            None => self.command(cancel),
+        }
+    }
+
+    /// A body and its cleanup have ended.
+    pub(crate) fn report(&self, id: TaskId, report: Report) {
+        match self.link() {
+            Some(link) => link.report(report),
+            None => self.tell_coordinator(BodyStopped(id, report)),
         }
     }
 
@@ -289,6 +336,9 @@ impl Services {
     ///
     /// While writes fail, what need not survive is refused here: the writer may be busy with its next try.
     pub(crate) fn commit(&self, write: Write, reply: Reply) {
+        if let Some(link) = self.link() {
+            return link.write(write, reply);
+        }
         if !self.health.writes_work() && !must_survive(&write, &reply) {
             return self.deliver([(reply, Err(failing()))]);
         }

@@ -14,6 +14,7 @@ use crate::store::{
 use super::coordinator::{CoordinatorActor, ID_BLOCK};
 use super::db_actor::DbActor;
 use super::host::look_after;
+use super::isolated;
 use super::messages::Expired;
 use super::metrics::{HostRecorder, Metrics};
 use super::recovery::{Recovered, created, recover};
@@ -52,6 +53,8 @@ pub struct RuntimeSettings {
     pub max_body_threads: usize,
     /// Blocking bodies at once, each on a thread of its own; the rest waits in line, `running`. 512 by default.
     pub max_blocking: usize,
+    /// Processes of isolated bodies and commands at once; the rest waits in line, `running`. 256 by default.
+    pub max_processes: usize,
     /// How many of each task's newest events are kept; 10,000 by default, at least 1.
     pub keep_events: i64,
     /// How long a finished task is kept, with its events; none, the default, keeps it for ever. Older ones are
@@ -85,6 +88,7 @@ impl Default for RuntimeSettings {
             body_threads: 0,
             max_body_threads: 64,
             max_blocking: 512,
+            max_processes: 256,
             keep_events: 10_000,
             retention: None,
             synchronous_normal: false,
@@ -107,6 +111,7 @@ impl fmt::Debug for RuntimeSettings {
             .field("body_threads", &self.body_threads)
             .field("max_body_threads", &self.max_body_threads)
             .field("max_blocking", &self.max_blocking)
+            .field("max_processes", &self.max_processes)
             .field("keep_events", &self.keep_events)
             .field("retention", &self.retention)
             .field("synchronous_normal", &self.synchronous_normal)
@@ -148,6 +153,11 @@ pub enum RuntimeError {
         /// The maximum.
         max: Timeout,
     },
+    /// This process was started for the body of one task, and its `main` did not say so.
+    #[error(
+        "this process was started for one isolated task: call quell::run_child_if_asked at the top of main"
+    )]
+    InChild,
     /// There is no actix `System` here.
     #[error("quell runs inside an actix System: start it in #[actix_web::main] or System::new().block_on(…)")]
     NoSystem,
@@ -182,6 +192,9 @@ impl Runtime {
         registry: Registry,
         settings: RuntimeSettings,
     ) -> Result<Coordinator, RuntimeError> {
+        if isolated::is_child() {
+            return Err(RuntimeError::InChild);
+        }
         if actix::System::try_current().is_none() {
             return Err(RuntimeError::NoSystem);
         }
@@ -255,6 +268,7 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     let readers = Readers::start([database.reader()?, database.reader()?])?;
     let services = Arc::new(Services::new(node, registry, pool, readers, Arc::new(metrics), settings));
 
+    isolated::prepare(&services, settings.max_processes)?;
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());
     let roster = roster(settings, &recovered, &created);
 

@@ -41,6 +41,12 @@ impl Readers {
         Self::with_queue(readers, QUEUE)
     }
 
+    /// No thread: every look is refused.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { looks: sync_channel(1).0 }
+    }
+
     fn with_queue<R: Reader + 'static>(
         readers: impl IntoIterator<Item = R>,
         queue: usize,

@@ -81,7 +81,7 @@ words! {
         Itself = "itself",
         /// The future was dropped at an await.
         Dropped = "dropped",
-        /// A child process died by one of our signals. No body of this version has a process of its own.
+        /// The process of the body died by one of our signals.
         Killed = "killed",
         /// The body still ran past its stop limit, or had got no thread until then, and was written off.
         Abandoned = "abandoned",

@@ -22,6 +22,7 @@ mod licences;
 mod limits;
 mod logs;
 mod metrics;
+mod processes;
 mod races;
 mod restart;
 mod secrets;

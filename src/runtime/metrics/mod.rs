@@ -17,7 +17,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use crate::task::{Cause, Status, StoppedBy};
 
 use super::Coordinator;
-use super::registry::{Kind, Registry};
+use super::registry::{Inside, Kind, Registry};
 use exposition::Exposition;
 
 /// A recorder of the host, to which the numbers of a runtime go.
@@ -164,7 +164,7 @@ impl Metrics {
         let words = |name, label, word: &'static str| counter(recorder, name, vec![Label::new(label, word)]);
         let latency =
             |by: StoppedBy| histogram(recorder, CANCEL_LATENCY, vec![Label::new("stopped_by", by.as_str())]);
-        let kinds = [Kind::Async, Kind::Blocking];
+        let kinds = [Kind::Async, Kind::Blocking, Kind::Process(Inside::Command)];
         Self {
             running: gauge(recorder, RUNNING),
             pending: gauge(recorder, PENDING),
@@ -254,7 +254,7 @@ impl Metrics {
 
     /// A body was written off.
     pub(crate) fn abandoned(&self, kind: Kind) {
-        if let Some((_, count)) = self.abandoned.iter().find(|(of, _)| *of == kind) {
+        if let Some((_, count)) = self.abandoned.iter().find(|(of, _)| of.as_str() == kind.as_str()) {
             count.increment(1);
         }
     }

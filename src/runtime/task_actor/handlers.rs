@@ -5,8 +5,8 @@ use actix::{Actor, Context, Handler};
 use crate::lifecycle::{Ask, LadderInput, Timer};
 use crate::store::{Answer, Write};
 
+use super::super::body_end::{cleanup_of, end_of};
 use super::super::deadlines::Slot;
-use super::super::live::{cleanup_of, end_of};
 use super::super::messages::{
     BodyCleaning, BodyStopped, Cancel, CancelAnswer, Deliver, Durable, Press, Requested, SetTimeout, Status,
     StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,

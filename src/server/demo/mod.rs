@@ -11,6 +11,7 @@ mod endless;
 mod fetch;
 mod generators;
 mod hash_file;
+mod process;
 mod stepwise;
 mod waiting;
 
@@ -26,6 +27,7 @@ pub use endless::{BlockTask, SpinTask};
 pub use fetch::{FetchClient, FetchTask, Fetched};
 pub use generators::{AsyncGeneratorTask, SyncGeneratorTask};
 pub use hash_file::{DataDir, HashFileTask, Hashed};
+pub use process::ProcessTask;
 pub use stepwise::{LongTask, SmartTask};
 pub use waiting::{CleanupTask, ContinueTask};
 
@@ -68,7 +70,16 @@ pub fn register_demo(registry: Registry) -> Result<Registry, DemoError> {
         .task::<RestartTask>()?
         .task::<SpinTask>()?
         .blocking::<BlockTask>()?;
-    Ok(registry)
+    // Its body runs in a process of its own, which only Linux has here.
+    if cfg!(target_os = "linux") { register_isolated_demo(registry) } else { Ok(registry) }
+}
+
+/// Adds those whose bodies run in processes of their own: all that such a process needs.
+///
+/// # Errors
+/// [`DemoError::Registry`], where a name is taken.
+pub fn register_isolated_demo(registry: Registry) -> Result<Registry, DemoError> {
+    Ok(registry.isolated::<ProcessTask>()?)
 }
 
 /// A number of seconds from 0 to a year, as an input has it.
@@ -133,6 +144,7 @@ mod tests {
         refuses::<RestartTask>(&unknown);
         refuses::<SpinTask>(&unknown);
         refuses::<BlockTask>(&unknown);
+        refuses::<ProcessTask>(&unknown);
         refuses::<FetchTask>(&json!({"url": "http://a/", "nonsense": 1}));
         refuses::<HashFileTask>(&json!({"path": "a", "nonsense": 1}));
         refuses::<ContinueTask>(&json!({"wait_seconds": -1}));

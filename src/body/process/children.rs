@@ -1,0 +1,80 @@
+//! The thread of the children: it starts them, speaks with them, and reaps them.
+
+use std::sync::Arc;
+use std::{io, thread};
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::super::attempt::{Attempt, finish};
+use super::super::end::BodyEnd;
+use super::super::pool::Pool;
+use super::keeper::Keeper;
+
+/// A body's place on the thread, while it may have a process.
+pub(crate) struct Seat {
+    pub(super) keeper: Arc<Keeper>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A handle to the thread. When it is dropped the thread ends, and with it every child.
+pub(crate) struct Children {
+    thread: Handle,
+    room: Arc<Semaphore>,
+    keeper: Arc<Keeper>,
+    _closing: DropGuard,
+}
+
+impl Children {
+    /// Starts the thread; at most `limit` children live at the same time, what comes beyond waits in line.
+    pub(crate) fn start(limit: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let closing = CancellationToken::new();
+        let closed = closing.clone();
+        let keeper = Arc::<Keeper>::default();
+        let kept = Arc::clone(&keeper);
+        thread::Builder::new().name("quell-children".to_owned()).spawn(move || {
+            runtime.block_on(closed.cancelled());
+            // What is dropped now kills its child.
+            runtime.shutdown_background();
+            kept.close();
+        })?;
+        let room = Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { thread: handle, room, keeper, _closing: closing.drop_guard() })
+    }
+}
+
+/// Runs a body in a process to its report: `body` on the thread of the children, what follows on the pool.
+///
+/// A stop that is requested while the body still waits for room withdraws it.
+pub(crate) fn run_process<A, F>(attempt: Arc<A>, body: F, pool: &Pool, children: &Children)
+where
+    A: Attempt + ?Sized,
+    F: FnOnce(Seat) -> BoxFuture<'static, BodyEnd> + Send + 'static,
+{
+    let (room, keeper, pool) = (Arc::clone(&children.room), Arc::clone(&children.keeper), pool.clone());
+    children.thread.spawn(async move {
+        let control = attempt.control();
+        let place = tokio::select! {
+            biased;
+            () = control.stop_requested() => None,
+            place = room.acquire_owned() => place.ok(),
+        };
+        let end = match place {
+            None => BodyEnd::Dropped,
+            Some(place) => {
+                control.begin();
+                // After it, never before: see `Control::begin`.
+                if control.is_stop_requested() {
+                    BodyEnd::Dropped
+                } else {
+                    body(Seat { keeper, _place: place }).await
+                }
+            }
+        };
+        pool.spawn(attempt.label(), finish(attempt, end));
+    });
+}

@@ -33,7 +33,7 @@ async fn health_needs_no_credentials_and_is_one_line_of_text() {
         assert_eq!(answer.text.lines().count(), 1, "{path}");
         let answer = stranger.post(path).await;
         answer.problem(405, "method-not-allowed");
-        assert_eq!(answer.header("allow"), "GET", "{path}");
+        assert_eq!(answer.header("allow"), "GET, HEAD", "{path}");
     }
     assert_eq!(stranger.get("/health").await.text, "OK");
 }

@@ -131,7 +131,7 @@ async fn no_name_breaks_out_of_an_answer() {
         let input = json!({ "input": { text: 1 } }).to_string();
         let reply = sent(&server, with_body("POST", "/tasks/tests/StuckTask", "", input.as_bytes())).await;
         is_problem(&reply, 422, "invalid-input", text);
-        let encoded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = text.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
         let reply = sent(&server, head("POST", &task.signal(&encoded), "content-length: 0\r\n")).await;
         is_problem(&reply, 400, "invalid-path", text);
     }

@@ -42,9 +42,7 @@ pub(crate) struct Live {
     runnable: Arc<dyn Runnable>,
     itself: Weak<Self>,
     control: Control,
-    loss: Loss,
-    /// It was named in the log as one that keeps its thread.
-    is_named: AtomicBool,
+    pub(super) loss: Loss,
     signs: Signs,
     told: OnceLock<Box<TaskCancelled>>,
     /// The request that the body was told of is on its way to the row, or will never go there.
@@ -97,7 +95,6 @@ impl Live {
             itself: Weak::clone(itself),
             control: Control::new(),
             loss: Loss::default(),
-            is_named: AtomicBool::new(false),
             signs: Signs::new(now),
             told: OnceLock::new(),
             is_request_placed: AtomicBool::new(false),
@@ -285,18 +282,6 @@ impl Live {
     /// Whether the body and its cleanup are over, or were written off: what they still send is refused.
     pub(crate) fn is_over(&self) -> bool {
         self.control.is_over()
-    }
-
-    /// Counts an event that is refused because the body was written off.
-    pub(crate) fn count_refused_event(&self) {
-        if self.loss.is_abandoned() {
-            self.services.lost.count_late_event();
-        }
-    }
-
-    /// Whether the body keeps its thread for the first time.
-    pub(crate) fn is_first_long_poll(&self) -> bool {
-        !self.is_named.swap(true, Ordering::Relaxed)
     }
 
     /// Runs the cleanup alone, for a body that had ended before it was asked.

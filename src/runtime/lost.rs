@@ -4,9 +4,10 @@
 //! counted from then on until it returns, whichever of the two is noticed first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use super::PoolStatus;
+use super::live::Live;
 use super::metrics::Metrics;
 use super::registry::Kind;
 
@@ -82,7 +83,11 @@ impl Lost {
 
 /// How far the loss of one body was counted.
 #[derive(Debug, Default)]
-pub(crate) struct Loss(AtomicU8);
+pub(crate) struct Loss {
+    state: AtomicU8,
+    /// The body was named in the log as one that keeps its thread.
+    is_named: AtomicBool,
+}
 
 const NOT_YET: u8 = 0;
 const ABANDONED: u8 = 1;
@@ -107,7 +112,7 @@ impl Loss {
             RETURNED => Some(OVER),
             _ => None,
         };
-        let before = self.0.fetch_update(SeqCst, SeqCst, next);
+        let before = self.state.fetch_update(SeqCst, SeqCst, next);
         if before.is_ok() {
             lost.count_body(kind);
         }
@@ -126,15 +131,34 @@ impl Loss {
             ABANDONED => Some(OVER),
             _ => None,
         };
-        if self.0.fetch_update(SeqCst, SeqCst, next) == Ok(ABANDONED) {
+        if self.state.fetch_update(SeqCst, SeqCst, next) == Ok(ABANDONED) {
             lost.count_late_result();
             lost.count_thread_back();
         }
     }
 
+    /// Whether the body is to be named as one that keeps its thread: once.
+    fn is_first_long_poll(&self) -> bool {
+        !self.is_named.swap(true, SeqCst)
+    }
+
     /// Whether the body was written off while it ran.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        matches!(self.0.load(SeqCst), ABANDONED | OVER)
+    fn is_abandoned(&self) -> bool {
+        matches!(self.state.load(SeqCst), ABANDONED | OVER)
+    }
+}
+
+impl Live {
+    /// Counts an event that is refused because the body was written off.
+    pub(crate) fn count_refused_event(&self) {
+        if self.loss.is_abandoned() {
+            self.services.lost.count_late_event();
+        }
+    }
+
+    /// Whether the body keeps its thread for the first time.
+    pub(crate) fn is_first_long_poll(&self) -> bool {
+        self.loss.is_first_long_poll()
     }
 }
 

@@ -1,25 +1,25 @@
 //! What every part of the runtime reaches: the actors' addresses, the pool, the hub, the readers, the state of
 //! health. One block, shared by all; it decides nothing.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use actix::{Addr, ArbiterHandle, Message};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{Pool, Report};
+use crate::body::Pool;
 use crate::store::{Readers, StoreError, Write};
-use crate::task::{Record, TaskId};
+use crate::task::Record;
 
 use super::coordinator::CoordinatorActor;
 use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
 use super::hub::Hub;
-use super::live::Live;
+use super::link::Link;
+use super::live_index::LiveIndex;
 use super::lost::Lost;
-use super::messages::{BodyStopped, Cancel, Commit, CommittedBatch, Reply, Started};
+use super::messages::{Commit, CommittedBatch, Reply, Started};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 use super::repeat::UnderWay;
@@ -111,52 +111,6 @@ impl Health {
     }
 }
 
-/// Tasks that run here, by id, in shards: the owner of a task is read here without asking anybody.
-pub(crate) struct LiveIndex([RwLock<HashMap<TaskId, Arc<Live>>>; 16]);
-
-impl LiveIndex {
-    fn new() -> Self {
-        Self(std::array::from_fn(|_| RwLock::default()))
-    }
-
-    fn shard(&self, id: TaskId) -> Option<&RwLock<HashMap<TaskId, Arc<Live>>>> {
-        self.0.get(usize::try_from(id.get() % 16).unwrap_or(0))
-    }
-
-    pub(crate) fn insert(&self, live: &Arc<Live>) {
-        if let Some(shard) = self.shard(live.id) {
-            shard.write().unwrap_or_else(PoisonError::into_inner).insert(live.id, Arc::clone(live));
-        }
-    }
-
-    pub(crate) fn remove(&self, id: TaskId) {
-        if let Some(shard) = self.shard(id) {
-            shard.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        }
-    }
-
-    /// How many tasks run here.
-    pub(crate) fn count(&self) -> usize {
-        self.0.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner).len()).sum()
-    }
-
-    pub(crate) fn get(&self, id: TaskId) -> Option<Arc<Live>> {
-        self.shard(id)?.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-}
-
-/// The way from the process of an isolated body to its server, which has the actors.
-pub(crate) trait Link: Send + Sync {
-    /// A write of the body; what the reply holds is given back when it is on its way.
-    fn write(&self, write: Write, reply: Reply);
-    /// The body asks its own task to stop.
-    fn ask(&self, cancel: Cancel) -> Result<(), Refusal>;
-    /// The body gives a sign of life.
-    fn sign(&self);
-    /// The body has ended.
-    fn report(&self, report: Report);
-}
-
 /// What is called when a part of the runtime failed for good: it ends the process.
 pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -189,7 +143,7 @@ pub(crate) struct Services {
     #[cfg(target_os = "linux")]
     pub(crate) children: OnceLock<crate::body::process::Children>,
     /// What stands for the actors in the process of an isolated body.
-    link: OnceLock<Arc<dyn Link>>,
+    pub(super) link: OnceLock<Arc<dyn Link>>,
     coordinator: OnceLock<Addr<CoordinatorActor>>,
     db: OnceLock<Addr<DbActor>>,
     /// The threads of these two.
@@ -262,33 +216,6 @@ impl Services {
         match self.health.readiness() {
             Readiness::Ready if self.pool.is_full() => Readiness::PoolFull,
             readiness => readiness,
-        }
-    }
-
-    /// Puts a link in the place of the actors, once, before anything runs.
-    pub(crate) fn connect_link(&self, link: Arc<dyn Link>) {
-        // Err: connected twice, which nobody does.
-        let _ = self.link.set(link);
-    }
-
-    /// What stands for the actors, where this is the process of an isolated body.
-    pub(crate) fn link(&self) -> Option<&dyn Link> {
-        self.link.get().map(|link| &**link)
-    }
-
-    /// A body asks its own task to stop.
-    pub(crate) fn ask_itself(&self, cancel: Cancel) -> Result<(), Refusal> {
-        match self.link() {
-            Some(link) => link.ask(cancel),
-            None => self.command(cancel),
-        }
-    }
-
-    /// A body and its cleanup have ended.
-    pub(crate) fn report(&self, id: TaskId, report: Report) {
-        match self.link() {
-            Some(link) => link.report(report),
-            None => self.tell_coordinator(BodyStopped(id, report)),
         }
     }
 

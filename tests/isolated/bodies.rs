@@ -164,7 +164,7 @@ fn write_raw(what: &str) {
         "garbage" => pipe.write_all(b"this is no message at all").unwrap(),
         "unknown" => pipe.write_all(b"\x01\0\0\0?").unwrap(),
         "reserved" => pipe.write_all(b"\x0d\0\0\0e\x09completed{}").unwrap(),
-        "two lines" => pipe.write_all(b"\x0a\0\0\0e\x03two{\n}\n").unwrap(),
+        "two lines" => pipe.write_all(b"\x09\0\0\0e\x03two{\n}\n").unwrap(),
         "half" => {
             pipe.write_all(b"\xff\0\0\0e\x03two{").unwrap();
             std::process::exit(0);
@@ -172,7 +172,7 @@ fn write_raw(what: &str) {
         "endless" => {
             let until = Instant::now() + Duration::from_secs(20);
             // Fails when the server has had enough; the process is killed then.
-            while Instant::now() < until && pipe.write_all(&[b'x'; 65_536]).is_ok() {}
+            while Instant::now() < until && pipe.write_all(&vec![b'x'; 65_536]).is_ok() {}
         }
         other => panic!("there is no act `{other}`"),
     }

@@ -62,11 +62,12 @@ pub(crate) fn read_blocking(pipe: &mut impl Read) -> io::Result<Option<(u8, Vec<
 pub(crate) struct Frames {
     pipe: Outlet,
     buffer: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
 impl Frames {
     pub(crate) fn new(pipe: Outlet) -> Self {
-        Self { pipe, buffer: Vec::new() }
+        Self { pipe, buffer: Vec::new(), chunk: vec![0; CHUNK] }
     }
 
     /// The next message; none at the end of the pipe.
@@ -81,15 +82,14 @@ impl Frames {
             if let Some(message) = cut(&mut self.buffer)? {
                 return Ok(Some(message));
             }
-            let mut chunk = [0; CHUNK];
-            let count = self.pipe.read(&mut chunk).await;
+            let count = self.pipe.read(&mut self.chunk).await;
             if count == 0 {
                 return match self.buffer.len() {
                     0 => Ok(None),
                     bytes => Err(Malformed::Half(bytes)),
                 };
             }
-            self.buffer.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            self.buffer.extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         }
     }
 }

@@ -60,7 +60,7 @@ impl State {
     fn tell(&mut self, number: i32) -> bool {
         let Some((_, pipe)) = &self.process else { return false };
         // Whole or not at all: it is shorter than what a pipe takes at once.
-        rustix::io::write(&*pipe, &number.to_le_bytes()).is_ok_and(|written| written == 4)
+        rustix::io::write(pipe, &number.to_le_bytes()).is_ok_and(|written| written == 4)
     }
 
     /// Starts the process, and tells it all groups.

@@ -19,13 +19,14 @@ pub(crate) struct Line {
 pub(crate) struct Lines {
     pipe: Outlet,
     splitter: Splitter,
+    chunk: Vec<u8>,
     is_over: bool,
 }
 
 impl Lines {
     /// Of at most that many bytes each; the rest of a longer one is passed over.
     pub(crate) fn new(pipe: Outlet, max: usize) -> Self {
-        Self { pipe, splitter: Splitter::new(max), is_over: false }
+        Self { pipe, splitter: Splitter::new(max), chunk: vec![0; CHUNK], is_over: false }
     }
 
     /// The next line; none at the end. A last line without an end is a line too.
@@ -40,10 +41,9 @@ impl Lines {
             if self.is_over {
                 return self.splitter.last();
             }
-            let mut chunk = [0; CHUNK];
-            match self.pipe.read(&mut chunk).await {
+            match self.pipe.read(&mut self.chunk).await {
                 0 => self.is_over = true,
-                count => self.splitter.push(chunk.get(..count).unwrap_or_default()),
+                count => self.splitter.push(self.chunk.get(..count).unwrap_or_default()),
             }
         }
     }

@@ -21,10 +21,11 @@ use crate::lifecycle::AskedHow;
 use crate::store::{QueuedSignal, Readers, StoreError, Write};
 use crate::task::{CancelRequest, Cause, JsonText, TaskId};
 
+use super::super::link::Link;
 use super::super::live::{Identity, Live};
 use super::super::messages::{Cancel, CancelAnswer, Reply};
 use super::super::metrics::Metrics;
-use super::super::services::{Link, Services};
+use super::super::services::Services;
 use super::super::trace::StartedBy;
 use super::super::{Clock, Refusal, Registry, RuntimeSettings, SystemClock};
 use super::said::{
@@ -106,7 +107,8 @@ fn live(start: Start, registry: Registry, pipe: &Arc<Pipe>) -> Result<Arc<Live>,
     let settings = RuntimeSettings::default();
     let metrics = Arc::new(Metrics::new(&registry, None));
     let services = Services::new("child".into(), registry, pool, Readers::none(), metrics, &settings);
-    services.connect_link(Arc::clone(pipe) as Arc<dyn Link>);
+    let link: Arc<dyn Link> = Arc::<Pipe>::clone(pipe);
+    services.connect_link(link);
     let id = TaskId::new(start.id).ok_or("the task has no number")?;
     let who = Identity { id, epoch: start.epoch, attempt: start.attempt, owner: start.owner.into() };
     Ok(Live::new(who, model, runnable, Arc::new(services), &StartedBy::nobody()))

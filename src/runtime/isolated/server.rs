@@ -203,7 +203,7 @@ async fn event(ctx: &TaskContext, bytes: &[u8]) -> Result<(), String> {
 
 /// JSON that a quell wrote: on one line.
 fn json(bytes: &[u8]) -> Result<&RawValue, &'static str> {
-    if bytes.iter().any(|byte| byte.is_ascii_control()) {
+    if bytes.iter().any(u8::is_ascii_control) {
         return Err("JSON of more than one line");
     }
     serde_json::from_slice(bytes).map_err(|_| "what is no JSON")
@@ -274,7 +274,7 @@ async fn tell(live: &Arc<Live>, input: &Arc<str>, mut to: Inlet, mut refused: mp
         }
     }
     // It does not listen; what it says still counts.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 async fn send(to: &mut Inlet, letter: u8, rest: &[u8]) -> bool {

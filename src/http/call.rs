@@ -3,6 +3,7 @@
 //! Invariant: a handler gets the path, the user, the body and the permission from here and in this order, so that
 //! nothing is looked up for strangers, and the log knows what the answer was.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::http::header::HeaderMap;
@@ -53,10 +54,13 @@ where
     move |request, payload| {
         let (site, handler) = (site.clone(), handler.clone());
         async move {
-            let mut entry = Entry::new(action, &action.route(), request.peer_addr());
+            let mut entry = Entry::new(action, &action.route(), site.options.proxies.sender(&request));
             entry.request_id(RequestId::given(&request));
             let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
-            let answer = handler(&mut call).await;
+            let answer = match call.options().gate.check(&call.request) {
+                Ok(()) => handler(&mut call).await,
+                Err(refused) => Err(refused.into()),
+            };
             match &answer {
                 Ok(response) => call.entry.answered(response.status()),
                 Err(error) => call.entry.failed(error),
@@ -64,6 +68,26 @@ where
             answer
         }
         .boxed_local()
+    }
+}
+
+/// Makes a handler of actix-web for what no route knows.
+pub(super) fn refuse<P>(
+    site: &Site,
+    route: &str,
+    problem: P,
+) -> impl Fn(HttpRequest) -> Ready<Result<HttpResponse, Error>> + Clone + use<P>
+where
+    P: Fn() -> Problem + Clone + 'static,
+{
+    let (site, route) = (site.clone(), route.to_owned());
+    move |request| {
+        let sender = site.options.proxies.sender(&request);
+        let mut entry = Entry::unrouted(request.method(), &route, sender);
+        entry.request_id(RequestId::given(&request));
+        let error = site.options.gate.check(&request).err().unwrap_or_else(&problem).into();
+        entry.failed(&error);
+        ready(Err(error))
     }
 }
 
@@ -125,7 +149,11 @@ impl Call {
     /// The user.
     pub(super) async fn user<U: Principal>(&mut self) -> Result<U, Error> {
         let user: U = identify(&self.request, &mut self.payload).await?;
-        self.entry.who(user.name());
+        let name = user.name();
+        self.entry.who(name.clone());
+        if let Some(limit) = &self.site.options.rate_limit {
+            limit.check(&name)?;
+        }
         Ok(user)
     }
 

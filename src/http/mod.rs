@@ -42,13 +42,16 @@ mod connection;
 mod cursor;
 mod dto;
 mod fields;
+mod gate;
 mod health;
+mod limits;
 mod list;
 mod numbers;
 mod options;
 mod path;
 mod prefer;
 mod problem;
+mod proxies;
 mod query;
 mod refusals;
 mod repeat;
@@ -57,10 +60,13 @@ mod routes;
 mod stream;
 mod tasks;
 
+#[cfg(feature = "jwt")]
+pub use auth::{JwtKeyError, JwtKeys, JwtPrincipal};
 pub use auth::{
     Principal, Scope, TaskRef, TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError,
 };
 pub use connection::on_connect;
 pub use options::HttpOptions;
 pub use problem::{FieldError, Problem};
+pub use proxies::{TrustedProxies, TrustedProxiesError};
 pub use routes::routes;

@@ -248,3 +248,7 @@ impl FromRequest for JwtPrincipal {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "jwt_tests.rs"]
+mod tests;

@@ -46,6 +46,8 @@ mod gate;
 mod health;
 mod limits;
 mod list;
+#[cfg(test)]
+mod matrix_tests;
 mod numbers;
 mod options;
 mod path;

@@ -338,7 +338,7 @@ async fn no_token_that_is_written_wrongly_is_accepted() {
 async fn a_token_may_be_as_long_as_the_limit() {
     let with = |letters: usize| said(&claims_with("x", json!("x".repeat(letters))));
     // Four letters of base64 carry three bytes: this comes close below.
-    let letters = (1..).take_while(|n| with(5800 + n).len() <= TOKEN_BYTES).last().unwrap() + 5800;
+    let letters = (1..1000).take_while(|n| with(5800 + n).len() <= TOKEN_BYTES).last().unwrap() + 5800;
     assert!(of(&hs_keys(), &with(letters)).await.is_ok());
     assert_eq!(of(&hs_keys(), &with(letters + 1)).await, Err(401));
 }

@@ -46,7 +46,7 @@ pub struct JwtSettings {
 pub enum JwtKeySource {
     /// A secret, for HS256.
     Secret(Secret, Source),
-    /// A file with a public key, for RS256 or EdDSA.
+    /// A file with a public key, for RS256 or `EdDSA`.
     File(PathBuf, Source),
 }
 

@@ -136,9 +136,9 @@ async fn i30_a_client_that_leaves_leaves_one_record_too() {
             .await;
         alice.until(&task, "the request is there", |row| !row["cancel_requested_at"].is_null()).await;
         if number % 2 == 0 {
-            socket.close()
+            socket.close();
         } else {
-            socket.reset()
+            socket.reset();
         }
         alice.ended(&task).await;
     }

@@ -20,7 +20,12 @@ async fn preflight(server: &Server, origin: &str, method: &str, path: &str) -> A
 }
 
 fn cors_headers(answer: &Answer) -> Vec<&str> {
-    answer.headers.keys().map(|name| name.as_str()).filter(|n| n.starts_with("access-control")).collect()
+    answer
+        .headers
+        .keys()
+        .map(reqwest::header::HeaderName::as_str)
+        .filter(|n| n.starts_with("access-control"))
+        .collect()
 }
 
 #[tokio::test]

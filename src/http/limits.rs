@@ -119,6 +119,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::ResponseError;
+
     use super::*;
 
     fn name(text: &str) -> Arc<str> {
@@ -134,7 +136,7 @@ mod tests {
         let problem = limit.clone().check(&alice).unwrap_err();
         assert_eq!(problem.name(), "too-many-requests");
         // The next one is welcome when a thirtieth of the minute is over.
-        assert_eq!(problem.retry_after(), Some(2));
+        assert_eq!(problem.error_response().headers().get("retry-after").unwrap(), "2");
     }
 
     #[test]

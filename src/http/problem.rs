@@ -219,10 +219,9 @@ impl Problem {
     }
 
     pub(super) fn too_many_streams(most: usize) -> Self {
-        Self::new(
-            Kind::TooManyStreams,
-            format!("you have {most} streams open, as many as this server lets you: close one first"),
-        )
+        let detail =
+            format!("you have {most} streams open, as many as this server lets you: close one first");
+        Self::new(Kind::TooManyStreams, detail)
     }
 
     /// A defect of the server. What it was stands in the log.
@@ -257,11 +256,6 @@ impl Problem {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.kind.name()
-    }
-
-    #[cfg(test)]
-    pub(super) fn retry_after(&self) -> Option<u32> {
-        self.retry_after
     }
 
     /// The fields that are wrong, where the problem is about fields.

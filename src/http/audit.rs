@@ -3,25 +3,28 @@
 //! Invariants: exactly one line a request, also where the client left before its answer (the command goes on
 //! without it) or the handler broke off; no credentials; control characters are escaped, whatever writes the log.
 //!
-//! It deliberately does not log reads that were allowed, nor requests that reach no route.
+//! A method that may write is anything but GET, HEAD and OPTIONS, also where no route knows it: its refusal counts.
+//!
+//! It deliberately does not log reads that were allowed, nor those that found nothing or came too often.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_web::Error;
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 
 use super::action::Action;
 use super::problem::{Problem, shown};
+use super::proxies::Sender;
 use super::request::RequestId;
 
 /// The line of one request, written when it is answered or dropped.
 #[derive(Debug)]
 pub(super) struct Entry {
-    action: Action,
+    action: &'static str,
+    is_write: bool,
     request_id: Option<RequestId>,
-    from: Option<SocketAddr>,
+    from: Option<Sender>,
     who: Option<Arc<str>>,
     task: String,
     status: Option<StatusCode>,
@@ -32,10 +35,21 @@ pub(super) struct Entry {
 impl Entry {
     /// Begins one; the path's pattern stands for the task until its key is known. The path itself may hold anything,
     /// a secret too.
-    pub(super) fn new(action: Action, path: &str, from: Option<SocketAddr>) -> Self {
+    pub(super) fn new(action: Action, path: &str, from: Option<Sender>) -> Self {
+        Self::of(action.as_str(), action.is_write(), path, from)
+    }
+
+    /// Begins that of a request that no route knows, with this method or at all.
+    pub(super) fn unrouted(method: &Method, path: &str, from: Option<Sender>) -> Self {
+        let is_write = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+        Self::of("none", is_write, path, from)
+    }
+
+    fn of(action: &'static str, is_write: bool, path: &str, from: Option<Sender>) -> Self {
         let result = "client-left";
         Self {
             action,
+            is_write,
             request_id: None,
             from,
             who: None,
@@ -85,13 +99,13 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let was_refused = self.is_forbidden
             || matches!(self.status, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN));
-        if !self.action.is_write() && !was_refused {
+        if !self.is_write && !was_refused {
             return;
         }
         tracing::info!(
             target: "quell::audit",
             who = self.who.as_deref().map(escaped).as_deref(),
-            action = self.action.as_str(),
+            action = self.action,
             task = &*escaped(&self.task),
             from = self.from.map(tracing::field::display),
             status = self.status.map(|status| status.as_u16()),
@@ -171,7 +185,8 @@ mod tests {
     }
 
     fn entry(action: Action) -> Entry {
-        let mut entry = Entry::new(action, "/cancel/a/B/1", Some("127.0.0.1:9".parse().unwrap()));
+        let mut entry =
+            Entry::new(action, "/cancel/a/B/1", Some(Sender::Peer("127.0.0.1:9".parse().unwrap())));
         entry.who("alice".into());
         entry.task("a/B/1".into());
         entry
@@ -214,6 +229,20 @@ mod tests {
     fn a_client_that_left_leaves_a_line_too() {
         let told = lines(|| drop(Entry::new(Action::Start, "/tasks/a/B", None)));
         assert_eq!(told, ["action=start task=/tasks/a/B result=client-left"]);
+    }
+
+    #[test]
+    fn what_no_route_knows_leaves_a_line_where_it_may_have_been_a_write() {
+        let told = |method: Method| {
+            let refused = Problem::route_not_found().into();
+            lines(|| Entry::unrouted(&method, "/x", None).failed(&refused))
+        };
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::from_bytes(b"BREW").unwrap()] {
+            assert_eq!(told(method), ["action=none task=/x status=404 result=route-not-found"]);
+        }
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            assert!(told(method).is_empty());
+        }
     }
 
     #[test]

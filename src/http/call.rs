@@ -3,6 +3,7 @@
 //! Invariant: a handler gets the path, the user, the body and the permission from here and in this order, so that
 //! nothing is looked up for strangers, and the log knows what the answer was.
 
+use std::future::{Ready, ready};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -54,15 +55,13 @@ where
     move |request, payload| {
         let (site, handler) = (site.clone(), handler.clone());
         async move {
-            let mut entry = Entry::new(action, &action.route(), request.peer_addr());
+            let mut entry = Entry::new(action, &action.route(), site.options.proxies.sender(&request));
             entry.request_id(RequestId::given(&request));
             let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
-            // A host's own user type may panic: its client is told, and the connection goes on.
-            let answer = AssertUnwindSafe(handler(&mut call)).catch_unwind().await;
-            let answer = answer.unwrap_or_else(|_| {
-                tracing::error!(action = action.as_str(), "a handler panicked");
-                Err(Problem::internal().into())
-            });
+            let answer = match call.options().gate.check(&call.request) {
+                Ok(()) => caught(action, handler(&mut call)).await,
+                Err(refused) => Err(refused.into()),
+            };
             match &answer {
                 Ok(response) => call.entry.answered(response.status()),
                 Err(error) => call.entry.failed(error),
@@ -70,6 +69,37 @@ where
             answer
         }
         .boxed_local()
+    }
+}
+
+/// A host's own user type may panic: its client is told, and the connection goes on.
+async fn caught(
+    action: Action,
+    answer: impl Future<Output = Result<HttpResponse, Error>>,
+) -> Result<HttpResponse, Error> {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(action = action.as_str(), "a handler panicked");
+        Err(Problem::internal().into())
+    })
+}
+
+/// Makes a handler of actix-web for what no route knows.
+pub(super) fn refuse<P>(
+    site: &Site,
+    route: &str,
+    problem: P,
+) -> impl Fn(HttpRequest) -> Ready<Result<HttpResponse, Error>> + Clone + use<P>
+where
+    P: Fn() -> Problem + Clone + 'static,
+{
+    let (site, route) = (site.clone(), route.to_owned());
+    move |request| {
+        let sender = site.options.proxies.sender(&request);
+        let mut entry = Entry::unrouted(request.method(), &route, sender);
+        entry.request_id(RequestId::given(&request));
+        let error = site.options.gate.check(&request).err().unwrap_or_else(&problem).into();
+        entry.failed(&error);
+        ready(Err(error))
     }
 }
 
@@ -131,7 +161,11 @@ impl Call {
     /// The user.
     pub(super) async fn user<U: Principal>(&mut self) -> Result<U, Error> {
         let user: U = identify(&self.request, &mut self.payload).await?;
-        self.entry.who(user.name());
+        let name = user.name();
+        self.entry.who(name.clone());
+        if let Some(limit) = &self.site.options.rate_limit {
+            limit.check(&name)?;
+        }
         Ok(user)
     }
 

@@ -2,17 +2,23 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{Error, HttpResponse, HttpResponseBuilder};
 
 use crate::Readiness;
 
+use super::call::Call;
+
 /// `GET /health` and `GET /livez`: the process answers.
-pub(super) async fn show_health() -> HttpResponse {
-    text(HttpResponse::Ok(), "OK")
+pub(super) async fn show_health(_: &mut Call) -> Result<HttpResponse, Error> {
+    Ok(text(HttpResponse::Ok(), "OK"))
 }
 
 /// `GET /readyz`: whether it takes work, and else why not.
-pub(super) fn show_readiness(readiness: Readiness) -> HttpResponse {
+pub(super) async fn show_readiness(call: &mut Call) -> Result<HttpResponse, Error> {
+    Ok(told(call.coordinator().readiness()))
+}
+
+fn told(readiness: Readiness) -> HttpResponse {
     let status = match readiness {
         Readiness::Ready => StatusCode::OK,
         Readiness::Recovering | Readiness::Draining | Readiness::NoDatabase | Readiness::PoolFull => {
@@ -32,11 +38,11 @@ mod tests {
 
     #[test]
     fn only_a_ready_server_says_200() {
-        assert_eq!(show_readiness(Readiness::Ready).status(), 200);
+        assert_eq!(told(Readiness::Ready).status(), 200);
         for readiness in
             [Readiness::Recovering, Readiness::Draining, Readiness::NoDatabase, Readiness::PoolFull]
         {
-            assert_eq!(show_readiness(readiness).status(), 503);
+            assert_eq!(told(readiness).status(), 503);
         }
     }
 }

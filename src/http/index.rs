@@ -2,17 +2,18 @@
 
 use std::fmt::Write as _;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{Error, HttpResponse};
 
 use super::action::{Action, Needs};
+use super::call::Call;
 
 /// `GET /`
-pub(super) async fn show_index() -> HttpResponse {
-    HttpResponse::Ok()
+pub(super) async fn show_index(_: &mut Call) -> Result<HttpResponse, Error> {
+    Ok(HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-cache"))
-        .body(text())
+        .body(text()))
 }
 
 fn text() -> String {

@@ -42,15 +42,20 @@ mod connection;
 mod cursor;
 mod dto;
 mod fields;
+mod gate;
 mod health;
 mod index;
+mod limits;
 mod list;
+#[cfg(test)]
+mod matrix_tests;
 mod numbers;
 mod openapi;
 mod options;
 mod path;
 mod prefer;
 mod problem;
+mod proxies;
 mod query;
 mod refusals;
 mod repeat;
@@ -59,10 +64,13 @@ mod routes;
 mod stream;
 mod tasks;
 
+#[cfg(feature = "jwt")]
+pub use auth::{JwtKeyError, JwtKeys, JwtPrincipal};
 pub use auth::{
     Principal, Scope, TaskRef, TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError,
 };
 pub use connection::on_connect;
 pub use options::HttpOptions;
 pub use problem::{FieldError, Problem};
+pub use proxies::{TrustedProxies, TrustedProxiesError};
 pub use routes::routes;

@@ -2,9 +2,15 @@
 //!
 //! It deliberately has no setting for what clients are promised: sizes, formats and names.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Settings of one mount of the routes.
+use super::gate::Gate;
+use super::limits::{RateLimit, StreamLimit};
+use super::proxies::TrustedProxies;
+
+/// Settings of one mount of the routes. Where a limit is set, make them once, outside of the application's factory, which
+/// runs for each worker: clones count together, others do not.
 ///
 /// ```
 /// # use quell::http::HttpOptions;
@@ -17,6 +23,10 @@ pub struct HttpOptions {
     pub(super) body_deadline: Duration,
     pub(super) keep_alive: Duration,
     pub(super) reader_patience: Duration,
+    pub(super) gate: Gate,
+    pub(super) proxies: TrustedProxies,
+    pub(super) rate_limit: Option<RateLimit>,
+    pub(super) stream_limit: Option<StreamLimit>,
 }
 
 impl Default for HttpOptions {
@@ -26,6 +36,10 @@ impl Default for HttpOptions {
             body_deadline: Duration::from_secs(15),
             keep_alive: Duration::from_secs(15),
             reader_patience: Duration::from_secs(30),
+            gate: Gate::default(),
+            proxies: TrustedProxies::default(),
+            rate_limit: None,
+            stream_limit: None,
         }
     }
 }
@@ -56,6 +70,50 @@ impl HttpOptions {
     #[must_use]
     pub fn reader_patience(mut self, patience: Duration) -> Self {
         self.reader_patience = patience;
+        self
+    }
+
+    /// Answers only requests whose `Host` is one of these (`localhost:8888`), and that come from a page of theirs or of
+    /// one of the `origins` (`https://app.example.com`), where they come from a page; 403 otherwise.
+    ///
+    /// For a server that knows its callers by being on their own machine: any page in a browser there can send it
+    /// requests.
+    #[must_use]
+    pub fn only_hosts(
+        mut self,
+        hosts: impl IntoIterator<Item = impl Into<String>>,
+        origins: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.gate = Gate {
+            hosts: hosts.into_iter().map(Into::into).collect(),
+            origins: origins.into_iter().map(Into::into).collect(),
+        };
+        self
+    }
+
+    /// The proxies whose word is taken for where a request comes from, in the audit log; none by default.
+    ///
+    /// They must set `X-Forwarded-For` or `Forwarded` themselves, and pass on neither as it came.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// How many requests each principal may send a minute: that many at once, then as many a minute, evenly. 0 is no
+    /// limit, the default. More are answered with 429.
+    ///
+    /// Requests without credentials are not counted, nor those to a malformed path.
+    #[must_use]
+    pub fn rate_limit(mut self, per_minute: u32) -> Self {
+        self.rate_limit = NonZeroU32::new(per_minute).map(RateLimit::per_minute);
+        self
+    }
+
+    /// How many event streams each principal may have open; 0 is no limit, the default. More are answered with 429.
+    #[must_use]
+    pub fn max_streams_per_principal(mut self, most: usize) -> Self {
+        self.stream_limit = (most > 0).then(|| StreamLimit::new(most));
         self
     }
 }

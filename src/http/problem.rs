@@ -44,6 +44,7 @@ pub struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     allow: Option<String>,
+    retry_after: Option<u32>,
 }
 
 /// Declares the kinds: the end of the `type`, the title, the status, and seconds for `Retry-After`.
@@ -83,6 +84,8 @@ kinds! {
     InvalidInput = "invalid-input", "The input does not fit", UNPROCESSABLE_ENTITY, None;
     TooManyTasks = "too-many-tasks", "You have too many unfinished tasks", TOO_MANY_REQUESTS, Some(1);
     KeyReused = "key-reused", "The key was used for another request", UNPROCESSABLE_ENTITY, None;
+    TooManyRequests = "too-many-requests", "You ask too often", TOO_MANY_REQUESTS, Some(1);
+    TooManyStreams = "too-many-streams", "You have too many streams open", TOO_MANY_REQUESTS, Some(5);
     Internal = "internal-error", "The server met a defect", INTERNAL_SERVER_ERROR, None;
     ShuttingDown = "shutting-down", "The server is shutting down", SERVICE_UNAVAILABLE, Some(5);
     TooManyPending = "too-many-pending", "Too much is waiting", SERVICE_UNAVAILABLE, Some(1);
@@ -99,7 +102,7 @@ impl Kind {
 
 impl Problem {
     fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), allow: None }
+        Self { kind, detail: detail.into(), errors: Vec::new(), allow: None, retry_after: kind.retry_after() }
     }
 
     fn of_field(kind: Kind, field: &str, detail: impl Into<String>) -> Self {
@@ -220,6 +223,18 @@ impl Problem {
         Self::new(Kind::TooManyTasks, detail)
     }
 
+    /// The principal asks too often; the next request is welcome after that many seconds.
+    pub(super) fn too_many_requests(seconds: u32) -> Self {
+        let detail = format!("you ask more often than this server lets you: try again in {seconds} s");
+        Self { retry_after: Some(seconds), ..Self::new(Kind::TooManyRequests, detail) }
+    }
+
+    pub(super) fn too_many_streams(most: usize) -> Self {
+        let detail =
+            format!("you have {most} streams open, as many as this server lets you: close one first");
+        Self::new(Kind::TooManyStreams, detail)
+    }
+
     /// A defect of the server. What it was stands in the log.
     pub(super) fn internal() -> Self {
         Self::new(Kind::Internal, "this is a defect of the server: its log says more, please report it")
@@ -329,7 +344,7 @@ impl ResponseError for Problem {
         };
         let mut response = HttpResponse::build(self.status_code());
         response.content_type("application/problem+json");
-        if let Some(seconds) = self.kind.retry_after() {
+        if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         if let Some(allow) = &self.allow {

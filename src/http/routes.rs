@@ -8,13 +8,13 @@ use std::sync::Arc;
 use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Error, HttpResponse, Route, guard};
+use actix_web::{Route, guard};
 
 use crate::Coordinator;
 
 use super::action::Action;
 use super::auth::Principal;
-use super::call::{Site, answer};
+use super::call::{Site, answer, refuse};
 use super::options::HttpOptions;
 use super::problem::Problem;
 use super::request::lead;
@@ -63,7 +63,7 @@ pub fn routes<U: Principal>(
         for path in paths {
             config.service(resource::<U>(&site, path));
         }
-        let nowhere = web::route().to(|| async { refuse(Problem::route_not_found()) });
+        let nowhere = web::route().to(refuse(&site, "none", Problem::route_not_found));
         config.default_service(nowhere.wrap(from_fn(|request, next| lead("none".into(), request, next))));
     }
 }
@@ -82,10 +82,8 @@ fn resource<U: Principal>(site: &Site, path: &'static str) -> impl HttpServiceFa
         };
         resource.route(to_handler::<U>(route, site, action))
     });
-    let resource = resource.default_service(web::to(move || {
-        let refused = refuse(Problem::method_not_allowed(methods.clone()));
-        async move { refused }
-    }));
+    let unknown = refuse(site, &route, move || Problem::method_not_allowed(methods.clone()));
+    let resource = resource.default_service(web::to(unknown));
     resource.wrap(from_fn(move |request, next| lead(Arc::clone(&route), request, next)))
 }
 
@@ -108,19 +106,9 @@ fn to_handler<U: Principal>(route: Route, site: &Site, action: Action) -> Route 
         Action::CancelMany => route.to(answer(site, action, cancel_many::cancel_tasks::<U>)),
         Action::Stream => route.to(answer(site, action, stream::stream_task::<U>)),
         Action::Metrics => route.to(answer(site, action, numbers::show_metrics::<U>)),
-        Action::Health | Action::Live => route.to(health::show_health),
-        Action::OpenApi => route.to(openapi::show_openapi),
-        Action::Index => route.to(index::show_index),
-        Action::Ready => {
-            let coordinator = site.coordinator.clone();
-            route.to(move || {
-                let readiness = coordinator.readiness();
-                async move { health::show_readiness(readiness) }
-            })
-        }
+        Action::OpenApi => route.to(answer(site, action, openapi::show_openapi)),
+        Action::Index => route.to(answer(site, action, index::show_index)),
+        Action::Health | Action::Live => route.to(answer(site, action, health::show_health)),
+        Action::Ready => route.to(answer(site, action, health::show_readiness)),
     }
-}
-
-fn refuse(problem: Problem) -> Result<HttpResponse, Error> {
-    Err(problem.into())
 }

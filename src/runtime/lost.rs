@@ -100,7 +100,7 @@ impl Loss {
     pub(crate) fn abandoned(&self, kind: Kind, lost: &Lost) {
         if kind.is_process() {
             // It holds no thread, and what it still says is refused as it comes.
-            if self.0.swap(OVER, SeqCst) != OVER {
+            if self.state.swap(OVER, SeqCst) != OVER {
                 lost.count_body(kind);
             }
             return;

@@ -3,8 +3,10 @@
 //! It puts the layers below together and decides nothing about tasks. It prints nothing itself: what a person must
 //! see goes to the caller as [`Said`].
 
+mod auth;
 pub mod demo;
 mod listen;
+mod local;
 mod said;
 mod serve;
 pub mod settings;
@@ -13,6 +15,7 @@ mod signals;
 mod tokens;
 mod web;
 
-pub use said::{Said, Say};
+pub use auth::AuthError;
+pub use said::{Credentials, Said, Say};
 pub use serve::{ServeError, serve};
 pub use tokens::TokenError;

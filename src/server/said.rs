@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::settings::Secret;
 
@@ -30,9 +30,20 @@ pub enum Said {
     Demo {
         /// Where it listens.
         address: SocketAddr,
-        /// Where the token is kept; none where the person chose the tokens.
-        token_file: Option<PathBuf>,
+        /// What its callers send.
+        credentials: Credentials,
     },
+}
+
+/// What callers send to be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// The token in this file.
+    File(PathBuf),
+    /// A token that the person chose or is given elsewhere.
+    Yours,
+    /// Nothing.
+    Nothing,
 }
 
 impl fmt::Display for Said {
@@ -48,29 +59,30 @@ impl fmt::Display for Said {
             Self::MayLoseWrites => f.write_str(
                 "synchronous is `normal`: a power loss may take writes that were acknowledged (`full` keeps them)",
             ),
-            Self::Demo { address, token_file } => demo(f, *address, token_file.as_deref()),
+            Self::Demo { address, credentials } => demo(f, *address, credentials),
         }
     }
 }
 
 /// Three lines for a shell: start, watch, cancel. None of them holds a token; each reads it when it is pasted.
-fn demo(f: &mut fmt::Formatter<'_>, address: SocketAddr, token_file: Option<&Path>) -> fmt::Result {
+fn demo(f: &mut fmt::Formatter<'_>, address: SocketAddr, credentials: &Credentials) -> fmt::Result {
     let url = reachable(address);
-    let token = match token_file {
-        Some(file) => format!("$(cat {})", quoted(&file.display().to_string())),
-        None => "$QUELL_TOKEN".to_owned(),
+    let bearer = |token: &str| format!("-H \"Authorization: Bearer {token}\" ");
+    let auth = match credentials {
+        Credentials::File(file) => bearer(&format!("$(cat {})", quoted(&file.display().to_string()))),
+        Credentials::Yours => bearer("$QUELL_TOKEN"),
+        Credentials::Nothing => String::new(),
     };
-    let auth = format!("-H \"Authorization: Bearer {token}\"");
     writeln!(f, "try it: start a task, watch it (Ctrl-C leaves it running), cancel it:")?;
-    if token_file.is_none() {
+    if *credentials == Credentials::Yours {
         writeln!(f, "# first: export QUELL_TOKEN=one-of-your-tokens")?;
     }
     writeln!(
         f,
-        "LOC=$(curl -si -X POST {auth} {url}/tasks/tests/StuckTask | sed -n 's/^[Ll]ocation: *//p' | tr -d '\\r'); echo \"$LOC\""
+        "LOC=$(curl -si -X POST {auth}{url}/tasks/tests/StuckTask | sed -n 's/^[Ll]ocation: *//p' | tr -d '\\r'); echo \"$LOC\""
     )?;
-    writeln!(f, "curl -N {auth} \"{url}/stream${{LOC#/tasks}}\"")?;
-    write!(f, "curl -X POST {auth} \"{url}/cancel${{LOC#/tasks}}\"")
+    writeln!(f, "curl -N {auth}\"{url}/stream${{LOC#/tasks}}\"")?;
+    write!(f, "curl -X POST {auth}\"{url}/cancel${{LOC#/tasks}}\"")
 }
 
 /// A client cannot connect to `0.0.0.0` everywhere: the loopback address of the same family stands for it.
@@ -93,15 +105,14 @@ fn quoted(word: &str) -> String {
 mod tests {
     use super::*;
 
-    fn lines(address: &str, token_file: Option<&str>) -> Vec<String> {
-        let said =
-            Said::Demo { address: address.parse().unwrap(), token_file: token_file.map(PathBuf::from) };
+    fn lines(address: &str, credentials: Credentials) -> Vec<String> {
+        let said = Said::Demo { address: address.parse().unwrap(), credentials };
         said.to_string().lines().map(str::to_owned).collect()
     }
 
     #[test]
     fn the_demo_lines_read_the_token_from_its_file() {
-        let lines = lines("127.0.0.1:80", Some("/it's/quell.db.token"));
+        let lines = lines("127.0.0.1:80", Credentials::File("/it's/quell.db.token".into()));
         let curl: Vec<_> = lines.iter().filter(|line| line.contains("curl")).collect();
         assert_eq!(curl.len(), 3);
         for line in curl {
@@ -119,10 +130,21 @@ mod tests {
 
     #[test]
     fn configured_tokens_are_named_by_a_variable() {
-        let lines = lines("[::]:8888", None);
+        let lines = lines("[::]:8888", Credentials::Yours);
         assert!(lines.iter().filter(|l| l.contains("$QUELL_TOKEN\"")).count() == 3, "{lines:?}");
         assert!(lines.iter().any(|l| l.contains("export QUELL_TOKEN")));
         assert!(lines.iter().filter(|l| l.contains("http://[::1]:8888/")).count() == 3);
+    }
+
+    #[test]
+    fn without_authentication_the_lines_send_no_token() {
+        let lines = lines("127.0.0.1:80", Credentials::Nothing);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(
+            lines.iter().all(|line| !line.contains("Authorization") && !line.contains("TOKEN")),
+            "{lines:?}"
+        );
+        assert_eq!(lines[2], "curl -N \"http://127.0.0.1:80/stream${LOC#/tasks}\"");
     }
 
     #[test]

@@ -16,13 +16,13 @@ use actix_rt::System;
 
 use crate::runtime::{Coordinator, Readiness, Registry, Runtime, RuntimeError, RuntimeSettings};
 
+use super::auth::{Auth, AuthError};
 use super::demo::{DataDir, DemoError, register_demo};
 use super::listen::{ListenError, listen};
 use super::settings::{Settings, Synchronous};
 use super::shutdown::shut_down;
 use super::signals::Signals;
-use super::tokens::{TokenError, Tokens};
-use super::web::{self, Auth};
+use super::web;
 use super::{Said, Say};
 
 /// The server could not start.
@@ -42,9 +42,9 @@ pub enum ServeError {
     /// The port.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The tokens.
+    /// How callers are known.
     #[error(transparent)]
-    Tokens(#[from] TokenError),
+    Auth(#[from] AuthError),
     /// The database or the threads.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
@@ -77,7 +77,7 @@ impl ServeError {
         match self {
             Self::HttpFailed(_) => PART_FAILED,
             Self::Listen(_)
-            | Self::Tokens(_)
+            | Self::Auth(_)
             | Self::Runtime(_)
             | Self::Demo(_)
             | Self::DataDir { .. }
@@ -102,17 +102,14 @@ pub fn serve(settings: &Settings, say: Say) -> Result<(), ServeError> {
 async fn run(settings: &Settings, say: Say) -> Result<(), ServeError> {
     let signals = Signals::own(settings.shutdown_grace).map_err(ServeError::Signals)?;
     let listener = listen(&settings.bind).await?;
-    let mut tokens = Tokens::find(settings)?;
-    if !matches!(tokens, Tokens::Missing(_)) {
-        // What is wrong with the tokens is told before the database is opened.
-        Auth::new(&tokens.table())?;
-    }
+    // What is wrong with the credentials is told before the database is opened.
+    let auth = Auth::find(settings, listener.local_addr().map_err(ServeError::Http)?)?;
     let registry = registry(settings)?;
     if settings.synchronous == Synchronous::Normal {
         say(&Said::MayLoseWrites);
     }
     let coordinator = Runtime::start(&settings.database_url, registry, runtime_settings(settings)).await?;
-    let served = with_runtime(settings, say, signals, listener, &mut tokens, &coordinator).await;
+    let served = with_runtime(settings, say, signals, listener, auth, &coordinator).await;
     if served.is_err() {
         coordinator.shutdown(settings.shutdown_grace).await;
     }
@@ -124,23 +121,22 @@ async fn with_runtime(
     say: Say,
     mut signals: Signals,
     listener: std::net::TcpListener,
-    tokens: &mut Tokens,
+    auth: Auth,
     coordinator: &Coordinator,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Http)?;
-    if tokens.make()?
-        && let Tokens::Kept { token, file } = &*tokens
-    {
-        say(&Said::TokenMade { token: token.clone(), file: file.clone() });
+    let (auth, made) = auth.complete()?;
+    if let Some(made) = made {
+        say(&made);
     }
-    let auth = Auth::new(&tokens.table())?;
-    let server = web::start(listener, coordinator.clone(), auth).map_err(ServeError::Http)?;
+    let server =
+        web::start(listener, coordinator.clone(), &auth, &settings.http).map_err(ServeError::Http)?;
     let handle = server.handle();
     let mut server = actix_rt::spawn(server);
     let ready = async {
         recovered(coordinator).await;
         if settings.demo {
-            say(&Said::Demo { address, token_file: tokens.kept_in() });
+            say(&Said::Demo { address, credentials: auth.credentials() });
         }
         say(&Said::Listening(address));
         std::future::pending::<()>().await;

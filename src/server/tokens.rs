@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Secret, Settings, TokenSource};
+use super::settings::{Secret, TokenSource};
 
 /// A file with tokens is small.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -73,8 +73,8 @@ pub(super) enum Tokens {
 
 impl Tokens {
     /// Looks for the tokens; makes nothing.
-    pub(super) fn find(settings: &Settings) -> Result<Self, TokenError> {
-        match &settings.tokens {
+    pub(super) fn find(source: &TokenSource, database: &Path) -> Result<Self, TokenError> {
+        match source {
             TokenSource::Given(table) => Ok(Self::Configured(table.clone())),
             TokenSource::File(file) => {
                 let text = read(file)?.ok_or_else(|| {
@@ -84,7 +84,7 @@ impl Tokens {
                 table(&text).map(Self::Configured).ok_or_else(|| TokenError::Empty(file.clone()))
             }
             TokenSource::Made => {
-                let file = beside(&settings.database_file);
+                let file = beside(database);
                 match read(&file)? {
                     Some(text) => kept(&text)
                         .map(|token| Self::Kept { token, file: file.clone() })
@@ -193,13 +193,9 @@ fn write(path: &Path, token: &Secret) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
-    fn settings(folder: &Path, more: &[(&str, &str)]) -> Settings {
-        let url = format!("sqlite://{}/quell.db", folder.display());
-        let mut variables = BTreeMap::from([("QUELL_DATABASE_URL".to_owned(), url)]);
-        variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        super::super::settings::resolve(&super::super::settings::Flags::default(), &variables, None).unwrap()
+    fn made(folder: &Path) -> Result<Tokens, TokenError> {
+        Tokens::find(&TokenSource::Made, &folder.join("quell.db"))
     }
 
     fn chmod(path: &Path, mode: u32) {
@@ -209,13 +205,12 @@ mod tests {
     #[test]
     fn the_first_start_makes_a_token_that_the_second_finds() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), &[]);
-        let mut first = Tokens::find(&settings).unwrap();
+        let mut first = made(folder.path()).unwrap();
         assert!(matches!(first, Tokens::Missing(_)));
         assert!(first.make().unwrap());
         let path = folder.path().join("quell.db.token");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let mut second = Tokens::find(&settings).unwrap();
+        let mut second = made(folder.path()).unwrap();
         assert!(!second.make().unwrap());
         assert_eq!(first.table(), second.table());
         assert_eq!(second.kept_in(), Some(fs::canonicalize(path).unwrap()));
@@ -226,18 +221,17 @@ mod tests {
     #[test]
     fn a_kept_token_that_others_may_read_or_that_is_damaged_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path(), &[]);
-        let mut tokens = Tokens::find(&settings).unwrap();
+        let mut tokens = made(folder.path()).unwrap();
         tokens.make().unwrap();
         let path = folder.path().join("quell.db.token");
         for mode in [0o640, 0o604, 0o620, 0o644] {
             chmod(&path, mode);
-            assert!(matches!(Tokens::find(&settings), Err(TokenError::Open(_))), "{mode:o}");
+            assert!(matches!(made(folder.path()), Err(TokenError::Open(_))), "{mode:o}");
         }
         chmod(&path, 0o600);
         for text in ["", "short", &"g".repeat(64), &"a".repeat(63)] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(Tokens::find(&settings), Err(TokenError::Damaged(_))), "{text}");
+            assert!(matches!(made(folder.path()), Err(TokenError::Damaged(_))), "{text}");
         }
     }
 
@@ -256,15 +250,14 @@ mod tests {
     fn a_configured_file_must_be_closed_and_hold_something() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens");
-        let named = path.to_str().unwrap();
-        let settings = settings(folder.path(), &[("QUELL_API_TOKENS_FILE", named)]);
-        assert!(matches!(Tokens::find(&settings), Err(TokenError::Unreadable { .. })));
+        let find = || Tokens::find(&TokenSource::File(path.clone()), Path::new("quell.db"));
+        assert!(matches!(find(), Err(TokenError::Unreadable { .. })));
         fs::write(&path, "a=1\n\nb=2;c=3\n").unwrap();
         chmod(&path, 0o644);
-        assert!(matches!(Tokens::find(&settings), Err(TokenError::Open(_))));
+        assert!(matches!(find(), Err(TokenError::Open(_))));
         chmod(&path, 0o600);
-        assert_eq!(Tokens::find(&settings).unwrap().table().expose(), "a=1;b=2;c=3");
+        assert_eq!(find().unwrap().table().expose(), "a=1;b=2;c=3");
         fs::write(&path, " \n").unwrap();
-        assert!(matches!(Tokens::find(&settings), Err(TokenError::Empty(_))));
+        assert!(matches!(find(), Err(TokenError::Empty(_))));
     }
 }

@@ -1,39 +1,65 @@
-//! Owns the HTTP server of the binary: the routes of the library behind static tokens, on a socket that is given.
+//! Owns the HTTP server of the binary: the routes of the library, for callers who are known in the chosen way, on a
+//! socket that is given.
 //!
-//! It is the one place of the binary that names the HTTP layer. It decides no route, no answer and no principal.
+//! It decides no route and no answer, but those to browsers that ask whether pages of another origin may call.
 
 use std::io;
 use std::net::TcpListener;
 
+use actix_cors::Cors;
 use actix_web::dev::Server;
+use actix_web::middleware::Condition;
 use actix_web::{App, HttpServer};
 
-use crate::http::{HttpOptions, TokenPrincipal, TokenTable, on_connect, routes};
+use crate::http::{HttpOptions, JwtPrincipal, Principal, TokenPrincipal, on_connect, routes};
 use crate::runtime::Coordinator;
 
-use super::TokenError;
-use super::settings::Secret;
+use super::auth::Known;
+use super::local::{Local, hosts};
+use super::settings::HttpSettings;
 
-/// Who may call: the table of static tokens.
-#[derive(Clone)]
-pub(super) struct Auth {
-    table: TokenTable,
-}
+/// How long a browser may remember that it may call.
+const PREFLIGHT_SECONDS: usize = 600;
 
-impl Auth {
-    /// Reads `alice=TOKEN;root=TOKEN:view_any_task+cancel_any_task`.
-    pub(super) fn new(table: &Secret) -> Result<Self, TokenError> {
-        let table =
-            TokenTable::parse(table.expose()).map_err(|error| TokenError::Table(error.to_string()))?;
-        Ok(Self { table })
+/// Starts to serve; the caller polls the server and owns the signals.
+pub(super) fn start(
+    listener: TcpListener,
+    coordinator: Coordinator,
+    auth: &Known,
+    settings: &HttpSettings,
+) -> io::Result<Server> {
+    // Made once, so that all workers count together.
+    let options = HttpOptions::default()
+        .hide_foreign_tasks(settings.hide_foreign_tasks)
+        .trusted_proxies(settings.trusted_proxies.clone())
+        .rate_limit(settings.rate_limit)
+        .max_streams_per_principal(settings.max_streams_per_principal);
+    let origins = &settings.cors_origins;
+    match auth {
+        Known::Tokens(table, _) => {
+            serve::<TokenPrincipal, _>(listener, coordinator, options, origins, table.clone())
+        }
+        Known::Jwt(keys) => serve::<JwtPrincipal, _>(listener, coordinator, options, origins, keys.clone()),
+        Known::Local(address) => {
+            let options = options.only_hosts(hosts(*address), origins);
+            serve::<Local, _>(listener, coordinator, options, origins, ())
+        }
     }
 }
 
-/// Starts to serve; the caller polls the server and owns the signals.
-pub(super) fn start(listener: TcpListener, coordinator: Coordinator, auth: Auth) -> io::Result<Server> {
+fn serve<U: Principal, D: Clone + Send + 'static>(
+    listener: TcpListener,
+    coordinator: Coordinator,
+    options: HttpOptions,
+    origins: &[String],
+    data: D,
+) -> io::Result<Server> {
+    let origins = origins.to_vec();
     let server = HttpServer::new(move || {
-        let jobs = routes::<TokenPrincipal>(coordinator.clone(), HttpOptions::default());
-        App::new().app_data(auth.table.clone()).configure(jobs)
+        App::new()
+            .app_data(data.clone())
+            .configure(routes::<U>(coordinator.clone(), options.clone()))
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
     })
     .on_connect(on_connect)
     .disable_signals()
@@ -41,4 +67,16 @@ pub(super) fn start(listener: TcpListener, coordinator: Coordinator, auth: Auth)
     .shutdown_timeout(1)
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Lets pages of these origins call, with every header and method that the API has; cookies are not sent. Requests of
+/// other origins are answered too, without the headers that would show the answer to a page.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH"])
+        .allow_any_header()
+        .expose_headers(["Location", "Retry-After", "Preference-Applied", "WWW-Authenticate", "Allow"])
+        .block_on_origin_mismatch(false)
+        .max_age(PREFLIGHT_SECONDS);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
 }

@@ -23,14 +23,18 @@ const LAYERS: [(&str, u8); 10] = [
 ];
 
 /// A library, and the only folders that name it.
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 17] = [
     ("actix", &["runtime", "bench"]),
+    ("actix_cors", &["server"]),
     ("actix_rt", &["runtime", "bench", "server"]),
     ("actix_web", &["http", "server"]),
     ("async_executor", &["bench", "body"]),
     ("clap", &["server", "cli"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
+    ("governor", &["http"]),
+    ("ipnet", &["http"]),
+    ("jsonwebtoken", &["http"]),
     ("libsqlite3_sys", &["store"]),
     ("metrics", &["runtime"]),
     ("reqwest", &["server", "cli"]),

@@ -7,6 +7,7 @@
     reason = "a test says by a panic that it failed"
 )]
 
+mod access;
 mod architecture;
 mod bad_days;
 mod bench;

@@ -39,7 +39,7 @@ fn a_taken_port_is_told_and_the_database_left_alone() {
 fn what_is_wrong_with_a_setting_is_one_line_and_code_1() {
     assert!(refusal(&["serve", "--nonsense"], &[]).contains("--nonsense"));
     assert!(refusal(&["nonsense"], &[]).contains("nonsense"));
-    assert!(refusal(&["serve", "--auth", "jwt"], &[]).contains("not available in this version"));
+    assert!(refusal(&["serve", "--auth", "jwt"], &[]).contains("there is no key"));
     assert!(refusal(&["serve", "--database-url", "postgres://u:hush@h/d"], &[]).contains("PostgreSQL"));
     assert!(refusal(&["serve"], &[("QUELL_NONSENSE", "hush")]).contains("QUELL_NONSENSE"));
     assert!(refusal(&["serve"], &[("QUELL_DEMO", "maybe")]).contains("1, true, 0 or false"));

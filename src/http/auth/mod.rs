@@ -6,17 +6,25 @@
 //! It deliberately keeps no sessions and knows no passwords: extracting the user is the host's, or one of the
 //! ready-made ways beside this file.
 
+#[cfg(feature = "jwt")]
+mod jwt;
+#[cfg(feature = "jwt")]
+mod jwt_claims;
+mod known;
 mod token;
 
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{Error, FromRequest, HttpRequest, dev};
 
 use crate::task::TaskKey;
 
 use super::problem::Problem;
 
+#[cfg(feature = "jwt")]
+pub use jwt::{JwtKeyError, JwtKeys, JwtPrincipal};
 pub use token::{TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError};
 
 /// A task, as far as a permission may depend on it.
@@ -124,6 +132,14 @@ pub(super) async fn identify<U: Principal>(
         return Err(error);
     }
     Err(Problem::unauthorized("sign in, then send your credentials with the request").into())
+}
+
+/// The token of the one `Authorization` header; none where there are two, for they might disagree.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (header, more) = (headers.next()?, headers.next());
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    (more.is_none() && scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim_matches(' '))
 }
 
 #[cfg(test)]

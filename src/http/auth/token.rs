@@ -11,11 +11,10 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, dev};
 use subtle::ConstantTimeEq;
 
-use super::{Principal, Scope, TaskRef};
+use super::known::{Known, principal};
 use crate::http::problem::Problem;
 
 /// The fewest characters of a token.
@@ -39,14 +38,17 @@ impl TokenPermissions {
 
     fn parse(text: &str) -> Option<Self> {
         let mut permissions = Self::default();
-        for word in text.split('+') {
-            match word.trim() {
-                "view_any_task" => permissions.view_any_task = true,
-                "cancel_any_task" => permissions.cancel_any_task = true,
-                _ => return None,
-            }
+        text.split('+').all(|word| permissions.add(word.trim())).then_some(permissions)
+    }
+
+    /// Adds one by its word; says whether there is such a one.
+    pub(super) fn add(&mut self, word: &str) -> bool {
+        match word {
+            "view_any_task" => self.view_any_task = true,
+            "cancel_any_task" => self.cancel_any_task = true,
+            _ => return false,
         }
-        Some(permissions)
+        true
     }
 }
 
@@ -171,38 +173,15 @@ impl TokenTable {
                 found = Some(entry);
             }
         }
-        found.map(|entry| TokenPrincipal { name: entry.name.clone(), permissions: entry.permissions })
+        found.map(|entry| TokenPrincipal(Known { name: entry.name.clone(), permissions: entry.permissions }))
     }
 }
 
 /// A principal of a [`TokenTable`], which it looks for in the `app_data` of the scope or the application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenPrincipal {
-    name: Arc<str>,
-    permissions: TokenPermissions,
-}
+pub struct TokenPrincipal(Known);
 
-impl Principal for TokenPrincipal {
-    fn name(&self) -> Arc<str> {
-        self.name.clone()
-    }
-
-    fn may_view(&self, task: &TaskRef<'_>) -> bool {
-        self.permissions.view_any_task || *task.owner == *self.name
-    }
-
-    fn may_cancel(&self, task: &TaskRef<'_>) -> bool {
-        self.permissions.cancel_any_task || *task.owner == *self.name
-    }
-
-    fn view_scope(&self) -> Scope {
-        if self.permissions.view_any_task { Scope::Any } else { Scope::Own }
-    }
-
-    fn cancel_scope(&self) -> Scope {
-        if self.permissions.cancel_any_task { Scope::Any } else { Scope::Own }
-    }
-}
+principal!(TokenPrincipal);
 
 impl FromRequest for TokenPrincipal {
     type Error = Problem;
@@ -213,19 +192,11 @@ impl FromRequest for TokenPrincipal {
             tracing::error!("no TokenTable in the app_data: nobody can be let in");
             return ready(Err(Problem::internal()));
         };
-        let found = bearer(request).and_then(|token| table.find(token));
+        let found = super::bearer(request).and_then(|token| table.find(token));
         ready(found.ok_or_else(|| {
             Problem::unauthorized("send `Authorization: Bearer` with a token that this server knows")
         }))
     }
-}
-
-/// The token of the one `Authorization` header; none where there are two, for they might disagree.
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let mut headers = request.headers().get_all(AUTHORIZATION);
-    let (header, more) = (headers.next()?, headers.next());
-    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    (more.is_none() && scheme.eq_ignore_ascii_case("bearer")).then(|| token.trim_matches(' '))
 }
 
 #[cfg(test)]
@@ -233,6 +204,7 @@ mod tests {
     use actix_web::ResponseError;
     use actix_web::test::TestRequest;
 
+    use super::super::{Principal, TaskRef};
     use super::*;
 
     const LIST: &str = "alice=a-token-of-16-or-more;root=another-long-token:view_any_task+cancel_any_task";
@@ -254,7 +226,7 @@ mod tests {
             assert_eq!(&*told(&[header]).await.unwrap().name(), "alice", "{header}");
         }
         let root = told(&["Bearer another-long-token"]).await.unwrap();
-        assert_eq!(root.permissions, TokenPermissions::all());
+        assert_eq!(root.0.permissions, TokenPermissions::all());
     }
 
     #[actix_web::test]
@@ -289,9 +261,9 @@ mod tests {
     fn permissions_open_other_peoples_tasks() {
         let key = "tests/LongTask/1".parse().unwrap();
         let task = TaskRef { key: &key, owner: "bob" };
-        let with = |view, cancel| TokenPrincipal {
-            name: "alice".into(),
-            permissions: TokenPermissions { view_any_task: view, cancel_any_task: cancel },
+        let with = |view, cancel| {
+            let permissions = TokenPermissions { view_any_task: view, cancel_any_task: cancel };
+            TokenPrincipal(Known { name: "alice".into(), permissions })
         };
         assert!(with(true, false).may_view(&task) && !with(true, false).may_cancel(&task));
         assert!(with(false, true).may_cancel(&task) && !with(false, true).may_view(&task));
@@ -337,7 +309,7 @@ mod tests {
     #[test]
     fn a_list_may_end_with_a_newline_and_a_token_may_hold_an_equals_sign() {
         let table = TokenTable::parse("a=sixteen-letters=;\n b = another-one-of-16 \n").unwrap();
-        assert_eq!(&*table.find("sixteen-letters=").unwrap().name, "a");
-        assert_eq!(&*table.find("another-one-of-16").unwrap().name, "b");
+        assert_eq!(&*table.find("sixteen-letters=").unwrap().name(), "a");
+        assert_eq!(&*table.find("another-one-of-16").unwrap().name(), "b");
     }
 }

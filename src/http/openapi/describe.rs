@@ -131,14 +131,17 @@ pub(super) fn may_answer(action: Action, kind: Kind) -> bool {
     let takes_body = action.is_write();
     let is_of_task = action.path().contains("{quell_id}");
     match kind {
+        // Where only loopback may call, a foreign host may not even ask whether it is there.
+        Kind::Forbidden => true,
         Kind::InvalidPath
         | Kind::Unauthorized
-        | Kind::Forbidden
+        | Kind::TooManyRequests
         | Kind::Internal
         | Kind::ShuttingDown
         | Kind::TooManyPending
         | Kind::DatabaseUnavailable => !is_open,
         Kind::OutcomeUnknown => takes_body,
+        Kind::TooManyStreams => action == Action::Stream,
         Kind::MetricsElsewhere => action == Action::Metrics,
         Kind::KeyInUse | Kind::KeyReused => takes_key(action),
         Kind::InvalidTaskId | Kind::TaskNotFound => is_of_task,

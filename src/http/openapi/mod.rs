@@ -12,9 +12,9 @@ pub(super) mod words;
 
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Bytes;
+use actix_web::{Error, HttpResponse};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, OperationBuilder, PathsBuilder};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
@@ -27,6 +27,7 @@ use utoipa::openapi::{
 
 use self::describe::{Answer, Body, Header, describe, may_answer};
 use super::action::{Action, Needs};
+use super::call::Call;
 use super::problem::{Document, Kind};
 
 const DESCRIPTION: &str = "Long tasks that can be watched, resumed and really stopped.\n\n\
@@ -40,9 +41,9 @@ static TEXT: LazyLock<Bytes> = LazyLock::new(|| {
 });
 
 /// `GET /openapi.json`
-pub(super) async fn show_openapi() -> HttpResponse {
+pub(super) async fn show_openapi(_: &mut Call) -> Result<HttpResponse, Error> {
     let mut response = HttpResponse::Ok();
-    response.content_type(describe::JSON).insert_header((CACHE_CONTROL, "no-cache")).body(TEXT.clone())
+    Ok(response.content_type(describe::JSON).insert_header((CACHE_CONTROL, "no-cache")).body(TEXT.clone()))
 }
 
 fn document() -> OpenApi {

@@ -51,12 +51,16 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
         // A stream that nobody reads would hold the connection until the task ends.
         return Ok(answer.finish());
     }
+    let place = match &call.options().stream_limit {
+        Some(limit) => Some(limit.take(&user.name())?),
+        None => None,
+    };
     let watch = call.coordinator().watch(&key, resumed.unwrap_or(0)).await.map_err(Problem::from)?;
     let open = call.coordinator().count_stream();
     let frames = feed::frames(watch, key, call.options().keep_alive, call.options().reader_patience);
-    // Open until actix-web drops the body, whoever ended it.
+    // Open, and in its place, until actix-web drops the body, whoever ended it.
     let frames = frames.inspect(move |_| {
-        let _ = &open;
+        let _ = (&open, &place);
     });
     Ok(answer.streaming(frames))
 }

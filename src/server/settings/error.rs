@@ -88,9 +88,27 @@ pub enum SettingsError {
         /// The other one.
         second: Source,
     },
-    /// The file holds secrets and everybody may read it.
-    #[error("{file} holds `api_tokens` and everybody may read it: run `chmod 600 {file}`", file = .0.display())]
-    WorldReadable(PathBuf),
+    /// The file holds secrets and others than its user may read it.
+    #[error("{file} holds `{key}` and others may read it: run `chmod 600 {file}`", file = .file.display())]
+    OthersMayRead {
+        /// The secret's key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// A setting belongs to another way to know callers than the chosen one.
+    #[error("{setting} is set, and auth is `{auth}`: unset it, or set auth to `{belongs_to}`")]
+    OfAnotherAuth {
+        /// What is set.
+        setting: Source,
+        /// What was chosen.
+        auth: String,
+        /// What it belongs to.
+        belongs_to: String,
+    },
+    /// Tokens of `jwt` cannot be checked without a key.
+    #[error("auth is `jwt` and there is no key: set QUELL_JWT_SECRET or QUELL_JWT_PUBLIC_KEY_FILE")]
+    NoJwtKey,
 }
 
 /// A value as it may stand in a message: one line, not too long.

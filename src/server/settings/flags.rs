@@ -18,6 +18,8 @@ Secrets have no flag:
   QUELL_API_TOKENS_FILE  a file with the same, one a line, that only its user may read
                          (with neither, a token for `admin` is made at the first start
                          and kept beside the database, in DATABASE.token)
+  QUELL_JWT_SECRET       with auth `jwt`, the secret of HS256, of at least 32 bytes
+                         (or --jwt-public-key-file, for RS256 and EdDSA)
   RUST_LOG               what is logged [default: info]
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when it cannot start, 70 when a part of it
@@ -32,9 +34,33 @@ pub struct Flags {
     /// Database, made if missing [env: QUELL_DATABASE_URL] [default: sqlite://quell.db]
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// How callers are known: token [env: QUELL_AUTH] [default: token]
-    #[arg(long, value_name = "WAY")]
+    /// How callers are known; `none` on loopback only [env: QUELL_AUTH] [default: token]
+    #[arg(long, value_name = "token|jwt|none")]
     pub auth: Option<String>,
+    /// With auth `jwt`: the public key, in PEM, of RSA or Ed25519 [env: QUELL_JWT_PUBLIC_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub jwt_public_key_file: Option<String>,
+    /// With auth `jwt`: what the claim `iss` must be [env: QUELL_JWT_ISSUER]
+    #[arg(long, value_name = "TEXT")]
+    pub jwt_issuer: Option<String>,
+    /// With auth `jwt`: what the claim `aud` must name [env: QUELL_JWT_AUDIENCE]
+    #[arg(long, value_name = "TEXT")]
+    pub jwt_audience: Option<String>,
+    /// Answer 404 instead of 403 for other people's tasks [env: QUELL_HIDE_FOREIGN_TASKS=1] [default: off]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub hide_foreign_tasks: Option<String>,
+    /// Origin whose pages may call, such as https://app.example.com; repeatable [env: QUELL_CORS_ORIGIN]
+    #[arg(long, value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+    /// Proxy that is believed about where a request comes from; repeatable [env: QUELL_TRUSTED_PROXY]
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<String>,
+    /// Requests per minute and principal; 0 is no limit [env: QUELL_RATE_LIMIT] [default: 0]
+    #[arg(long, value_name = "N")]
+    pub rate_limit: Option<String>,
+    /// Event streams of one principal; 0 is no limit [env: QUELL_MAX_STREAMS_PER_PRINCIPAL] [default: 0]
+    #[arg(long, value_name = "N")]
+    pub max_streams_per_principal: Option<String>,
     /// Register the demo models, app `tests` [env: QUELL_DEMO=1] [default: off]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub demo: Option<String>,

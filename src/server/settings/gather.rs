@@ -63,5 +63,5 @@ fn read(path: &Path) -> io::Result<TomlFile> {
     {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
-    Ok(TomlFile { path: path.to_owned(), text: Secret::new(text), world_readable: mode & 0o004 != 0 })
+    Ok(TomlFile { path: path.to_owned(), text: Secret::new(text), others_may_read: mode & 0o077 != 0 })
 }

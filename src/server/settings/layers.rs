@@ -7,15 +7,21 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 27] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
     "bind",
+    "cors_origin",
     "data_dir",
     "database_url",
     "default_timeout",
     "demo",
+    "hide_foreign_tasks",
+    "jwt_audience",
+    "jwt_issuer",
+    "jwt_public_key_file",
+    "jwt_secret",
     "log_format",
     "max_blocking",
     "max_body_threads",
@@ -23,10 +29,19 @@ const KEYS: [&str; 18] = [
     "max_running",
     "max_running_per_owner",
     "max_timeout",
+    "max_streams_per_principal",
+    "rate_limit",
     "retention",
     "shutdown_grace",
     "synchronous",
+    "trusted_proxy",
 ];
+
+/// Those whose value is secret.
+const SECRETS: [&str; 2] = ["api_tokens", "jwt_secret"];
+
+/// Those that may be given several times: as a list in the file, with commas between in a variable.
+const LISTS: [&str; 2] = ["cors_origin", "trusted_proxy"];
 
 /// Variables that stand in no file: where the file is, and what the client verbs use.
 const MORE_VARIABLES: [&str; 3] = ["QUELL_CONFIG", "QUELL_TOKEN", "QUELL_URL"];
@@ -92,6 +107,16 @@ impl<'a> Layers<'a> {
         self.given(key, flag).map_or(Ok(default), |given| parse(&given))
     }
 
+    /// A flag that may be given several times: its values stand together as they would in a variable.
+    pub(super) fn list(&self, key: &str, flags: &[String]) -> Option<Given> {
+        self.given(key, (!flags.is_empty()).then(|| flags.join(",")).as_ref())
+    }
+
+    /// The first of these that is given, in any layer.
+    pub(super) fn any_of(&self, keys: &[(&str, Option<&String>)]) -> Option<Given> {
+        keys.iter().find_map(|(key, flag)| self.given(key, *flag))
+    }
+
     /// Two spellings of one setting without a flag: the highest layer that has either, which must not have both.
     pub(super) fn either(
         &self,
@@ -127,8 +152,9 @@ fn variable(key: &str) -> String {
 
 fn keys(file: &TomlFile) -> Result<BTreeMap<String, String>, SettingsError> {
     let table = toml(file)?;
-    if file.world_readable && table.contains_key("api_tokens") {
-        return Err(SettingsError::WorldReadable(file.path.clone()));
+    let secret = SECRETS.into_iter().find(|key| table.contains_key(*key));
+    if let (true, Some(key)) = (file.others_may_read, secret) {
+        return Err(SettingsError::OthersMayRead { key: key.to_owned(), file: file.path.clone() });
     }
     table.into_iter().map(|(key, value)| text(&file.path, key, value)).collect()
 }
@@ -155,6 +181,11 @@ fn text(file: &Path, key: String, value: toml::Value) -> Result<(String, String)
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Boolean(switch) => switch.to_string(),
+        toml::Value::Array(items)
+            if LISTS.contains(&key.as_str()) && items.iter().all(toml::Value::is_str) =>
+        {
+            items.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+        }
         toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => {
             return Err(SettingsError::Hidden {
                 from: Source::Key { key, file: file.to_owned() },

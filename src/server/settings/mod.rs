@@ -8,9 +8,11 @@
 //! It does not look at the values' world: whether the port is free, the folder there or the token file readable is
 //! seen where each is used.
 
+mod auth;
 mod error;
 mod flags;
 mod gather;
+mod http;
 mod layers;
 mod parse;
 mod secret;
@@ -23,9 +25,11 @@ use std::time::Duration;
 
 use crate::task::Timeout;
 
+pub use auth::{AuthSettings, JwtKeySource, JwtSettings, TokenSource};
 pub use error::{SettingsError, Source};
 pub use flags::Flags;
 pub use gather::load;
+pub use http::HttpSettings;
 pub use secret::Secret;
 
 use error::shown;
@@ -40,8 +44,10 @@ pub struct Settings {
     pub database_url: String,
     /// The file that it names.
     pub database_file: PathBuf,
-    /// Where the tokens come from.
-    pub tokens: TokenSource,
+    /// How callers are known.
+    pub auth: AuthSettings,
+    /// What clients of the HTTP layer may do and take.
+    pub http: HttpSettings,
     /// Whether the demo models are registered.
     pub demo: bool,
     /// The folder that `HashFileTask` may read.
@@ -68,17 +74,6 @@ pub struct Settings {
     pub synchronous: Synchronous,
     /// How the log is written.
     pub log: LogSettings,
-}
-
-/// Where the static tokens come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenSource {
-    /// Given in a variable or in `quell.toml`.
-    Given(Secret),
-    /// In a file.
-    File(PathBuf),
-    /// None were configured: one is made at the first start and kept beside the database.
-    Made,
 }
 
 /// Whether a commit waits for the disk.
@@ -117,8 +112,8 @@ pub struct TomlFile {
     pub path: PathBuf,
     /// What it says.
     pub text: Secret,
-    /// Whether users other than its owner and group may read it.
-    pub world_readable: bool,
+    /// Whether other users than its owner may read or change it.
+    pub others_may_read: bool,
 }
 
 /// Settles each setting: the flag wins, then the variable, then the file, then the default.
@@ -131,9 +126,6 @@ pub fn resolve(
     file: Option<&TomlFile>,
 ) -> Result<Settings, SettingsError> {
     let layers = Layers::new(variables, file)?;
-    if let Some(auth) = layers.given("auth", flags.auth.as_ref()) {
-        parse::auth(&auth)?;
-    }
     let (database_url, database_file) = match layers.given("database_url", flags.database_url.as_ref()) {
         Some(given) => parse::database(&given)?,
         None => ("sqlite://quell.db".to_owned(), PathBuf::from("quell.db")),
@@ -143,7 +135,8 @@ pub fn resolve(
         bind: layers.read("bind", flags.bind.as_ref(), "127.0.0.1:8888".to_owned(), parse::bind)?,
         database_url,
         database_file,
-        tokens: tokens(&layers)?,
+        auth: auth::auth(&layers, flags)?,
+        http: http::http(&layers, flags)?,
         demo: layers.read("demo", flags.demo.as_ref(), false, parse::switch)?,
         data_dir: layers
             .read("data_dir", flags.data_dir.as_ref(), None, |given| parse::folder(given).map(Some))?,
@@ -212,16 +205,4 @@ fn log(
         },
         colour: variables.get("NO_COLOR").is_none_or(String::is_empty),
     })
-}
-
-/// `api_tokens` and `api_tokens_file` are one setting with two spellings: a layer may use one of them.
-fn tokens(layers: &Layers<'_>) -> Result<TokenSource, SettingsError> {
-    let (given, file) = layers.either("api_tokens", "api_tokens_file")?;
-    if let Some(given) = given {
-        return Ok(TokenSource::Given(parse::tokens(&given)?));
-    }
-    match file {
-        Some(file) => Ok(TokenSource::File(parse::folder(&file)?)),
-        None => Ok(TokenSource::Made),
-    }
 }

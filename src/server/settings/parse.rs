@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::http::TrustedProxies;
 use crate::task::Timeout;
 
 use super::error::shown;
@@ -45,14 +46,6 @@ pub(super) fn database(given: &Given) -> Result<(String, PathBuf), SettingsError
     }
 }
 
-pub(super) fn auth(given: &Given) -> Result<(), SettingsError> {
-    match given.text.as_str() {
-        "token" => Ok(()),
-        "jwt" | "none" => Err(given.refuse("it is not available in this version; use `token`")),
-        _ => Err(given.refuse("use `token`")),
-    }
-}
-
 /// The text is read where the tokens are: here it only must not be empty.
 pub(super) fn tokens(given: &Given) -> Result<Secret, SettingsError> {
     if given.text.trim().is_empty() {
@@ -61,6 +54,50 @@ pub(super) fn tokens(given: &Given) -> Result<Secret, SettingsError> {
         );
     }
     Ok(Secret::new(given.text.as_str()))
+}
+
+pub(super) fn text(given: &Given) -> Result<String, SettingsError> {
+    let is_good = !given.text.trim().is_empty() && !given.text.contains(char::is_control);
+    if is_good { Ok(given.text.clone()) } else { Err(given.refuse("give a text of one line")) }
+}
+
+/// A browser writes an origin in one way, and it is compared letter by letter.
+pub(super) fn origins(given: &Given) -> Result<Vec<String>, SettingsError> {
+    let parts: Vec<&str> = given.text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() || !parts.iter().all(|part| is_origin(part)) {
+        let allowed = "give exact origins, such as https://app.example.com or http://localhost:5173, with commas \
+                       between; `*` would let every page in";
+        return Err(given.refuse(allowed));
+    }
+    Ok(parts.into_iter().map(str::to_owned).collect())
+}
+
+fn is_origin(text: &str) -> bool {
+    let Some((scheme @ ("http" | "https"), authority)) = text.split_once("://") else { return false };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_written = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host_is_good = match inner {
+        Some(address) => {
+            address.parse::<std::net::Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address)
+        }
+        None => !host.is_empty() && host.chars().all(is_written),
+    };
+    // The port that the scheme has anyway is never written.
+    let port_is_good = port.is_none_or(|port| {
+        let usual = if scheme == "http" { "80" } else { "443" };
+        port != usual && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
+    });
+    host_is_good && port_is_good
+}
+
+pub(super) fn proxies(given: &Given) -> Result<TrustedProxies, SettingsError> {
+    given.text.parse().map_err(|_| {
+        given.refuse("give addresses or networks, such as 10.0.0.0/8 or ::1, with commas between")
+    })
 }
 
 pub(super) fn switch(given: &Given) -> Result<bool, SettingsError> {

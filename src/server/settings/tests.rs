@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Flags, LogFormat, Secret, Settings, SettingsError, Synchronous, TokenSource, TomlFile, resolve};
+use super::{
+    AuthSettings, Flags, JwtKeySource, LogFormat, Secret, Settings, SettingsError, Synchronous, TokenSource,
+    TomlFile, resolve,
+};
 
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn toml(text: &str) -> TomlFile {
-    TomlFile { path: PathBuf::from("quell.toml"), text: Secret::new(text), world_readable: false }
+    TomlFile { path: PathBuf::from("quell.toml"), text: Secret::new(text), others_may_read: false }
 }
 
 fn with(flags: &Flags, env: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {
@@ -29,7 +32,9 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.bind, "127.0.0.1:8888");
     assert_eq!(settings.database_url, "sqlite://quell.db");
     assert_eq!(settings.database_file, PathBuf::from("quell.db"));
-    assert_eq!(settings.tokens, TokenSource::Made);
+    assert_eq!(settings.auth, AuthSettings::Token(TokenSource::Made));
+    assert!(!settings.http.hide_foreign_tasks && settings.http.cors_origins.is_empty());
+    assert_eq!((settings.http.rate_limit, settings.http.max_streams_per_principal), (0, 0));
     assert!(!settings.demo);
     assert_eq!(settings.data_dir, None);
     assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
@@ -146,9 +151,23 @@ fn each_malformed_value_is_named_with_what_is_allowed() {
         ("QUELL_DATABASE_URL", "quell.db", "give sqlite://FILE"),
         ("QUELL_DATABASE_URL", "sqlite://", "give sqlite://FILE"),
         ("QUELL_DATABASE_URL", "sqlite://:memory:", "give sqlite://FILE"),
-        ("QUELL_AUTH", "jwt", "not available in this version"),
-        ("QUELL_AUTH", "none", "not available in this version"),
-        ("QUELL_AUTH", "basic", "use `token`"),
+        ("QUELL_AUTH", "basic", "use `token`, `jwt` or `none`"),
+        ("QUELL_AUTH", "NONE", "use `token`, `jwt` or `none`"),
+        ("QUELL_HIDE_FOREIGN_TASKS", "yes", "use 1, true, 0 or false"),
+        ("QUELL_CORS_ORIGIN", "*", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "app.example.com", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "https://app.example.com/", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "https://*.example.com", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "https://App.example.com", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "https://app.example.com:443", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "https://u@app.example.com", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "null", "give exact origins"),
+        ("QUELL_CORS_ORIGIN", "", "give exact origins"),
+        ("QUELL_TRUSTED_PROXY", "10.0.0.0/33", "give addresses or networks"),
+        ("QUELL_TRUSTED_PROXY", "proxy.example.com", "give addresses or networks"),
+        ("QUELL_RATE_LIMIT", "-1", "give a whole number from 0"),
+        ("QUELL_RATE_LIMIT", "1.5", "give a whole number from 0"),
+        ("QUELL_MAX_STREAMS_PER_PRINCIPAL", "many", "give a whole number from 0"),
         ("QUELL_DEMO", "yes", "use 1, true, 0 or false"),
         ("QUELL_DEMO", "", "use 1, true, 0 or false"),
         ("QUELL_SHUTDOWN_GRACE", "0", "give a time above 0"),
@@ -214,7 +233,7 @@ fn a_default_timeout_above_the_longest_is_refused_with_both_names() {
 
 #[test]
 fn what_is_unknown_is_refused() {
-    for name in ["QUELL_BINDD", "QUELL_JWT_SECRET", "QUELL_RATE_LIMIT", "QUELL_"] {
+    for name in ["QUELL_BINDD", "QUELL_JWT_SECRETS", "QUELL_RATE", "QUELL_"] {
         let line = refused(&[(name, "hush-hush-hush")], "");
         assert!(line.contains(name) && !line.contains("hush"), "{line}");
     }
@@ -232,7 +251,7 @@ fn no_message_and_no_debug_shows_a_secret() {
         with(&Flags::default(), &[], &format!("api_tokens = {secret:?}")).unwrap(),
     ] {
         assert!(!format!("{settings:?}").contains("hush"));
-        assert_eq!(settings.tokens, TokenSource::Given(Secret::new(secret)));
+        assert_eq!(settings.auth, AuthSettings::Token(TokenSource::Given(Secret::new(secret))));
     }
     for line in [
         refused(&[("QUELL_DATABASE_URL", "postgres://u:hush@h/d")], ""),
@@ -253,15 +272,72 @@ fn tokens_come_from_one_place() {
     assert!(refused(&[("QUELL_API_TOKENS", " ")], "").contains("empty"));
     let settings =
         with(&Flags::default(), &[("QUELL_API_TOKENS_FILE", "f")], "api_tokens = \"a=b\"").unwrap();
-    assert_eq!(settings.tokens, TokenSource::File(PathBuf::from("f")));
+    assert_eq!(settings.auth, AuthSettings::Token(TokenSource::File(PathBuf::from("f"))));
 }
 
 #[test]
-fn a_file_with_tokens_that_everybody_may_read_is_refused() {
+fn i32_there_is_one_key_for_json_web_tokens() {
+    let secret = ("QUELL_JWT_SECRET", "hush-hush-hush-hush-hush-hush-hush");
+    let file = ("QUELL_JWT_PUBLIC_KEY_FILE", "key.pem");
+    let jwt = ("QUELL_AUTH", "jwt");
+    assert!(refused(&[jwt], "").contains("there is no key"));
+    assert!(refused(&[jwt, secret, file], "").contains("both set"));
+    // In different layers too: it would be unclear which algorithm holds.
+    assert!(refused(&[jwt, secret], "jwt_public_key_file = \"key.pem\"").contains("both set"));
+    let settings =
+        with(&Flags::default(), &[jwt, secret], "jwt_issuer = \"i\"\njwt_audience = \"a\"").unwrap();
+    let AuthSettings::Jwt(settings) = settings.auth else { panic!("{:?}", settings.auth) };
+    assert!(matches!(&settings.key, JwtKeySource::Secret(kept, _) if kept.expose() == secret.1));
+    assert_eq!((settings.issuer.as_deref(), settings.audience.as_deref()), (Some("i"), Some("a")));
+    assert!(!format!("{settings:?}").contains("hush"));
+    assert!(refused(&[jwt, secret, ("QUELL_JWT_ISSUER", " ")], "").contains("give a text"));
+}
+
+#[test]
+fn i32_what_belongs_to_another_way_is_refused() {
+    let table = [
+        ("token", "QUELL_JWT_SECRET", "set auth to `jwt`"),
+        ("token", "QUELL_JWT_AUDIENCE", "set auth to `jwt`"),
+        ("none", "QUELL_JWT_PUBLIC_KEY_FILE", "set auth to `jwt`"),
+        ("none", "QUELL_API_TOKENS", "set auth to `token`"),
+        ("none", "QUELL_API_TOKENS_FILE", "set auth to `token`"),
+        ("jwt", "QUELL_API_TOKENS", "set auth to `token`"),
+    ];
+    for (way, name, told) in table {
+        let line = refused(&[("QUELL_AUTH", way), (name, "hush-hush")], "");
+        assert!(line.contains(name) && line.contains(told) && !line.contains("hush"), "{line}");
+    }
+    assert_eq!(with(&Flags::default(), &[], "auth = \"none\"").unwrap().auth, AuthSettings::None);
+}
+
+#[test]
+fn a_list_is_given_by_several_flags_with_commas_or_as_a_list() {
+    let expected = ["https://a.example", "http://localhost:5173", "http://[::1]:81"];
+    let flags = Flags { cors_origin: expected.map(str::to_owned).into(), ..Flags::default() };
+    let joined = expected.join(", ");
+    let list = format!("cors_origin = {expected:?}");
+    for told in [
+        with(&flags, &[("QUELL_CORS_ORIGIN", "https://other.example")], ""),
+        with(&Flags::default(), &[("QUELL_CORS_ORIGIN", &joined)], "cors_origin = \"https://other.example\""),
+        with(&Flags::default(), &[], &list),
+    ] {
+        assert_eq!(told.unwrap().http.cors_origins, expected);
+    }
+    assert!(refused(&[], "cors_origin = [1]").contains("give a text"));
+    assert!(refused(&[], "bind = [\"h:1\"]").contains("give a text"));
+    let proxies = with(&Flags::default(), &[], "trusted_proxy = [\"10.0.0.0/8\", \"::1\"]").unwrap();
+    assert_eq!(proxies.http.trusted_proxies, "10.0.0.0/8,::1".parse().unwrap());
+}
+
+#[test]
+fn i32_a_file_with_secrets_that_others_may_read_is_refused() {
     let mut file = toml("api_tokens = \"a=b\"");
-    file.world_readable = true;
+    file.others_may_read = true;
     let error = resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).unwrap_err();
     assert!(error.to_string().contains("chmod 600 quell.toml"), "{error}");
+    file.text = Secret::new("auth = \"jwt\"\njwt_secret = \"x\"");
+    let error = resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).unwrap_err();
+    assert!(error.to_string().contains("holds `jwt_secret` and others may read it"), "{error}");
     file.text = Secret::new("bind = \"h:1\"");
     assert!(resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).is_ok());
 }

@@ -12,7 +12,7 @@ mod wait;
 
 pub(crate) use client::{Answer, Client, Task};
 pub(crate) use hosted::Hosted;
-pub(crate) use process::{Home, Server, refusal_of, token, tokens};
+pub(crate) use process::{Ended, Home, Server, refusal_of, token, tokens};
 pub(crate) use raw::{Reply, Socket};
 pub(crate) use sse::{Frame, Item, Parser, Watching};
 pub(crate) use wait::eventually;

@@ -290,9 +290,14 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_nobody_refuses_nobody() {
+    fn what_needs_nobody_refuses_nobody_but_who_names_another_server() {
         for action in Action::ALL.into_iter().filter(|action| action.needs() == Needs::Nothing) {
-            assert!(!Kind::ALL.iter().any(|kind| may_answer(action, *kind)), "{action:?}");
+            let refuses = |kind: &&Kind| may_answer(action, **kind);
+            assert_eq!(
+                Kind::ALL.iter().filter(refuses).collect::<Vec<_>>(),
+                [&Kind::Forbidden],
+                "{action:?}"
+            );
         }
     }
 }

@@ -49,7 +49,7 @@ pub struct Flags {
     /// Answer 404 instead of 403 for other people's tasks [env: QUELL_HIDE_FOREIGN_TASKS=1] [default: off]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub hide_foreign_tasks: Option<String>,
-    /// Origin whose pages may call, such as https://app.example.com; repeatable [env: QUELL_CORS_ORIGIN]
+    /// Exact origin whose pages may call; repeatable [env: QUELL_CORS_ORIGIN]
     #[arg(long, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
     /// Proxy that is believed about where a request comes from; repeatable [env: QUELL_TRUSTED_PROXY]

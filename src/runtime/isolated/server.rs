@@ -40,10 +40,18 @@ const LOG_LINES: u32 = 100;
 const TAIL: usize = 5;
 
 /// How long the log of a dead child may take to be read.
-const LOG_END: Duration = Duration::from_millis(100);
+const LOG_END: Duration = Duration::from_millis(500);
 
 /// The last lines that a child printed.
-type Tail = Arc<Mutex<VecDeque<String>>>;
+type Tail = Arc<Mutex<Said>>;
+
+/// What a process printed, as far as it helps to tell its end.
+#[derive(Default)]
+struct Said {
+    last: VecDeque<String>,
+    /// Rust's words for it stand before a backtrace that may be longer than the lines that are kept.
+    wants_memory: bool,
+}
 
 /// Runs the body of `ctx` in a process of its own, to its end.
 pub(crate) fn run(ctx: TaskContext, seat: Seat, input: Arc<str>) -> BoxFuture<'static, BodyEnd> {
@@ -83,8 +91,8 @@ pub(crate) fn run(ctx: TaskContext, seat: Seat, input: Arc<str>) -> BoxFuture<'s
 
 /// Names the end of a child that told none.
 fn why_it_died(death: Death, ctx: &TaskContext, tail: &Tail) -> BodyEnd {
-    let last = tail.lock().unwrap_or_else(PoisonError::into_inner);
-    let last = last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ");
+    let heard = tail.lock().unwrap_or_else(PoisonError::into_inner);
+    let last = heard.last.iter().map(String::as_str).collect::<Vec<_>>().join(" | ");
     let limits = ctx.live().model.settings.child;
     let said = if last.is_empty() { String::new() } else { format!("; it said: {last}") };
     match death {
@@ -95,7 +103,7 @@ fn why_it_died(death: Death, ctx: &TaskContext, tail: &Tail) -> BodyEnd {
             format!("the process was ended: it used more processor time than its limit{said}"),
         ),
         // SIGABRT is how Rust ends where it gets no memory.
-        Death::Signal(6 | 11) if limits.memory.is_some() && last.contains("memory allocation") => {
+        Death::Signal(6 | 11) if limits.memory.is_some() && heard.wants_memory => {
             failed("memory_limit", format!("the process got no more memory within its limit{said}"))
         }
         Death::Signal(number) => {
@@ -298,10 +306,11 @@ async fn log_lines(pipe: Outlet, task: TaskKey, tail: Tail) {
         } else if count == LOG_LINES + 1 {
             tracing::warn!(target: "quell::child", %task, "it prints too much: the rest of this second is left out");
         }
-        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        if tail.len() == TAIL {
-            tail.pop_front();
+        let mut said = tail.lock().unwrap_or_else(PoisonError::into_inner);
+        said.wants_memory |= text.starts_with("memory allocation of ");
+        if said.last.len() == TAIL {
+            said.last.pop_front();
         }
-        tail.push_back(text.chars().take(200).collect());
+        said.last.push_back(text.chars().take(200).collect());
     }
 }

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tracing::{Span, field};
 
-use crate::task::{Name, TaskKey};
-use crate::{CancelledTask, Coordinator};
+use crate::Coordinator;
+use crate::task::{Name, TaskBrief, TaskKey};
 
 use super::action::{Action, Needs};
 use super::audit::Entry;
@@ -244,14 +244,12 @@ impl Call {
         self.entry.done(result);
     }
 
-    /// Many tasks were cancelled: the log names them all, as each is a write.
-    pub(super) fn cancelled_many(&mut self, tasks: &[CancelledTask], is_dry_run: bool) {
-        if is_dry_run {
-            return self.entry.done("dry_run");
+    /// Many tasks are to be cancelled: the log names them all, as each is a write, also where the client leaves.
+    pub(super) fn cancels_many(&mut self, tasks: &[TaskBrief]) {
+        if !tasks.is_empty() {
+            let keys: Vec<String> = tasks.iter().map(|task| task.key.to_string()).collect();
+            self.entry.task(keys.join(" "));
         }
-        let keys: Vec<String> = tasks.iter().map(|task| task.key.to_string()).collect();
-        self.entry.task(keys.join(" "));
-        self.entry.done("cancelled");
     }
 
     /// The request was carried out before: its first answer is given again.

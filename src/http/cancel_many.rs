@@ -30,7 +30,9 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
     let user: U = call.user().await?;
     let sent = call.body().await?;
     let body = bodies::cancel_many(sent.as_deref())?;
-    let mut once = Once::of(call, user.name(), sent.as_deref())?;
+    // Who may cancel other tasks than before asks for something else: no answer about those is given again.
+    let scope = user.cancel_scope();
+    let mut once = Once::within(call, user.name(), scope, sent.as_deref())?;
     if let Before::Answer(answer, _) = once.before(call).await? {
         call.replayed(None);
         return Ok(answer);
@@ -40,13 +42,21 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
     if let Some(wait) = wait {
         cancel.wait = wait.duration();
     }
-    let (found, more) = match of_scope(user.cancel_scope(), &user, body.filter) {
+    let (found, more) = match of_scope(scope, &user, body.filter) {
         None => (Vec::new(), false),
         Some((filter, asks_each)) => meant(call, &user, &filter, asks_each).await.map_err(Problem::from)?,
     };
     let options = CancelManyOptions { cancel, dry_run: body.dry_run };
+    if !body.dry_run {
+        call.cancels_many(&found);
+    }
     let told = call.coordinator().cancel_found(found, more, options).await.map_err(Problem::from)?;
-    call.cancelled_many(&told.tasks, body.dry_run);
+    call.done(match (body.dry_run, told.cancelling, told.cancelled) {
+        (true, ..) => "dry_run",
+        (false, 0, 0) => "not_running",
+        (false, 0, _) => "cancelled",
+        (false, ..) => "cancelling",
+    });
     let mut answer = once.answer(call, None, StatusCode::OK, &CancelledManyDto::from(&told)).await?;
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);

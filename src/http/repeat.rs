@@ -18,6 +18,7 @@ use crate::runtime::{Earlier, Place};
 use crate::store::{KeptAnswer, RepeatableRequest};
 use crate::task::TaskId;
 
+use super::auth::Scope;
 use super::call::Call;
 use super::dto::{respond, text};
 use super::problem::Problem;
@@ -46,6 +47,16 @@ pub(super) enum Before {
 impl Once {
     /// Reads the header.
     pub(super) fn of(call: &Call, owner: Arc<str>, body: Option<&[u8]>) -> Result<Self, Problem> {
+        Self::within(call, owner, Scope::Own, body)
+    }
+
+    /// The same for a request that means other tasks where its principal may do more or less: then it is another one.
+    pub(super) fn within(
+        call: &Call,
+        owner: Arc<str>,
+        scope: Scope,
+        body: Option<&[u8]>,
+    ) -> Result<Self, Problem> {
         let mut headers = call.headers().get_all(HEADER);
         let Some(header) = headers.next() else { return Ok(Self { request: None, place: None }) };
         let key = header.to_str().ok().filter(|key| is_key(key) && headers.next().is_none());
@@ -56,7 +67,7 @@ impl Once {
         let request = call.request();
         let request = RepeatableRequest {
             digest: digest(
-                [&owner, key, request.method().as_str(), request.path()],
+                [&owner, key, request.method().as_str(), &format!("{}{}", request.path(), suffix(scope))],
                 body.unwrap_or_default(),
             ),
             owner,
@@ -118,6 +129,15 @@ impl Once {
             }
         }
         Ok(respond(status, body))
+    }
+}
+
+/// No path holds a `?`.
+fn suffix(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Own => "",
+        Scope::Any => "?any",
+        Scope::Each => "?each",
     }
 }
 

@@ -150,7 +150,7 @@ async fn cancel_pending(
         let reason = Arc::clone(&request.reason);
         Receipt::Cancelled { reason, cause: request.cause, stopped_by, cancelled_at: at }
     });
-    let id = record.key.id;
+    let (id, cause, ended) = (record.key.id, options.cause, record.clone());
     let write = Write::End { id, epoch: record.epoch, ending, at, events };
     let told = Arc::clone(services);
     let (reply, answer) = oneshot::channel();
@@ -158,6 +158,9 @@ async fn cancel_pending(
         // Before anybody hears of the end: whoever does finds the owner's place free.
         if matches!(answer, Ok(Answer::Applied)) {
             told.tell_coordinator(Left(id));
+            let after = clock::monotonic().saturating_duration_since(asked);
+            let stopped = stopped_by.map(|by| (by, after));
+            told.count_waiting_ended(&ended, Counted { status, asked: Some(cause), stopped });
         }
         // Err: whoever asked has gone; the write is done all the same.
         let _ = reply.send(answer);
@@ -166,8 +169,5 @@ async fn cancel_pending(
     if services.answered(answer).await?.map_err(Refusal::Unavailable)? == Answer::Stale {
         return Ok(Found::Elsewhere);
     }
-    let after = clock::monotonic().saturating_duration_since(asked);
-    let how = Counted { status, asked: Some(options.cause), stopped: stopped_by.map(|by| (by, after)) };
-    services.count_waiting_ended(record, how);
     Ok(receipt.map_or(Found::Ended, Found::Receipt))
 }

@@ -179,18 +179,23 @@ impl DbActor {
     }
 
     fn commit_singly(&mut self, writes: Vec<Write>, replies: Vec<Reply>) -> Result<(), StoreError> {
-        let mut rest: Vec<Op<Reply>> =
-            writes.into_iter().zip(replies).map(|(write, reply)| Op { write, reply }).collect();
-        rest.reverse();
-        while let Some(op) = rest.pop() {
-            if let Err(error) = self.commit(vec![op]) {
-                rest.reverse();
-                let (writes, replies) = rest.into_iter().map(|op| (op.write, op.reply)).unzip();
-                self.keep(writes, replies, &error);
-                return Err(error);
+        // Set aside what came since: what fails, and then the rest of the group, stand before it, in their order.
+        let later = std::mem::replace(&mut self.intake, Intake::new());
+        let mut group = writes.into_iter().zip(replies).map(|(write, reply)| Op { write, reply });
+        let mut result = Ok(());
+        while let Some(op) = group.next() {
+            result = self.commit(vec![op]);
+            if let Err(error) = &result {
+                let (kept, refused) = sorted(group);
+                for op in kept {
+                    self.intake.push(op);
+                }
+                self.refuse(refused, error);
+                break;
             }
         }
-        Ok(())
+        self.intake.append(later);
+        result
     }
 
     fn answer(&mut self, replies: Vec<Reply>, committed: Committed) {
@@ -207,10 +212,8 @@ impl DbActor {
     /// Sorts a group that failed: what must not be lost waits in front, the rest is refused.
     fn keep(&mut self, writes: Vec<Write>, replies: Vec<Reply>, error: &StoreError) {
         self.mark_failing(error);
-        let (mut kept, mut refused) = (Vec::new(), Vec::new());
-        for (write, reply) in writes.into_iter().zip(replies) {
-            if must_survive(&write, &reply) { kept.push(Op { write, reply }) } else { refused.push(reply) }
-        }
+        let (kept, refused) =
+            sorted(writes.into_iter().zip(replies).map(|(write, reply)| Op { write, reply }));
         self.intake.put_back(kept);
         self.refuse(refused, error);
     }
@@ -221,6 +224,15 @@ impl DbActor {
             let _ = flush.send(());
         }
     }
+}
+
+/// What must not be lost, and who is to be refused.
+fn sorted(group: impl Iterator<Item = Op<Reply>>) -> (Vec<Op<Reply>>, Vec<Reply>) {
+    let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    for op in group {
+        if must_survive(&op.write, &op.reply) { kept.push(op) } else { refused.push(op.reply) }
+    }
+    (kept, refused)
 }
 
 /// Whether a write tells of what has happened already, so that it must be written sooner or later.

@@ -120,6 +120,11 @@ impl<R> Intake<R> {
         for op in group {
             self.push(op);
         }
+        self.append(later);
+    }
+
+    /// Puts what was set aside behind what waits.
+    pub(crate) fn append(&mut self, later: Self) {
         for op in later.drain() {
             self.push(op);
         }
@@ -223,6 +228,17 @@ mod tests {
         assert_eq!(labels(&intake.take_out(|op| op.reply != "out")), ["out", "out"]);
         assert_eq!(labels(&intake.next_group()), ["1a", "1 ends", "3a"]);
         assert!(intake.is_empty());
+    }
+
+    #[test]
+    fn what_was_set_aside_goes_behind() {
+        let mut aside = Intake::new();
+        aside.push(event(1, "1b"));
+        aside.push(change(1, "1 ends"));
+        let mut intake = Intake::new();
+        intake.push(event(1, "1a"));
+        intake.append(aside);
+        assert_eq!(labels(&intake.next_group()), ["1a", "1b", "1 ends"]);
     }
 
     #[test]

@@ -75,7 +75,14 @@ fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH"])
         .allow_any_header()
-        .expose_headers(["Location", "Retry-After", "Preference-Applied", "WWW-Authenticate", "Allow"])
+        .expose_headers([
+            "Location",
+            "Retry-After",
+            "Preference-Applied",
+            "WWW-Authenticate",
+            "Allow",
+            "X-Request-Id",
+        ])
         .block_on_origin_mismatch(false)
         .max_age(PREFLIGHT_SECONDS);
     origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))

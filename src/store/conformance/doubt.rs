@@ -20,16 +20,18 @@ fn life() -> Vec<Vec<Write>> {
         vec![create_running(2), send(2, 1)],
         vec![cancel(1, 2), complete(2, 1)],
         vec![create(3, true), create_running(4)],
-        vec![keep_answer()],
+        vec![keep_answer(500)],
+        // The same request a day later: the answer of the day before is no witness.
+        vec![keep_answer(600 + repeat::a_day())],
         vec![send(1, 2), queue(2)],
     ]
 }
 
-fn keep_answer() -> Write {
+fn keep_answer(micros: i64) -> Write {
     let (owner, key) = ("alice".into(), "k".into());
     let request = Arc::new(RepeatableRequest { owner, key, digest: [7; 32], answer: None });
     let answer = KeptAnswer { status: 200, body: "{}".to_owned() };
-    Write::KeepAnswer { request, task: TaskId::new(1), answer, at: at(500) }
+    Write::KeepAnswer { request, task: TaskId::new(1), answer, at: at(micros) }
 }
 
 fn lose<H: Harness>(db: &mut H, fault: Fault, group: &[Write]) -> Option<Committed> {

@@ -28,7 +28,7 @@ fn run_keyed(number: i64, request: &Arc<RepeatableRequest>) -> Write {
     Write::CreateRunning { task, node: "n1".into(), events: vec![event("running")] }
 }
 
-fn a_day() -> i64 {
+pub(super) fn a_day() -> i64 {
     i64::try_from(KEEP_ANSWERS.as_micros()).unwrap()
 }
 

@@ -5,7 +5,7 @@
 
 use diesel::SqliteConnection;
 
-use crate::store::{Answer, StoreError, Write};
+use crate::store::{Answer, StoreError, Write, keys_over};
 use crate::task::{Event, TaskId, Timeout, Timestamp};
 
 use super::connect;
@@ -28,8 +28,9 @@ pub(super) enum Witness {
     Signal(i64),
     /// No signal of this number.
     Taken(i64),
-    /// An answer to the request of this digest, which is its own.
-    Kept([u8; 32]),
+    /// An answer to the request of this digest, in a row of its own that is not over at this time: one that is over
+    /// may hold an answer of the day before.
+    Kept([u8; 32], Timestamp),
 }
 
 impl Witness {
@@ -48,7 +49,7 @@ impl Witness {
             (Write::SetTimeout { id, timeout, at }, _) => Some(Self::Timeout(*id, *timeout, *at)),
             (Write::Signal { .. }, Answer::Signalled(signal)) => Some(Self::Signal(*signal)),
             (Write::TakeSignal { signal, .. }, _) => Some(Self::Taken(*signal)),
-            (Write::KeepAnswer { request, .. }, _) => Some(Self::Kept(request.digest)),
+            (Write::KeepAnswer { request, at, .. }, _) => Some(Self::Kept(request.digest, *at)),
             // Each of these has events.
             (
                 Write::Begin { .. }
@@ -81,11 +82,13 @@ impl Witness {
             }
             Self::Ids(next) => format!("FROM id_blocks WHERE next_id >= {next}"),
             Self::Signal(signal) => format!("FROM signals WHERE id = {signal}"),
-            Self::Kept(digest) => {
+            Self::Kept(digest, at) => {
+                let over = keys_over(at).as_micros();
                 let (high, low) = digest.split_at(16);
                 let [high, low] = [high, low].map(|half| half.try_into().map_or(0, u128::from_be_bytes));
                 format!(
-                    "FROM idempotency_keys WHERE digest = x'{high:032x}{low:032x}' AND status IS NOT NULL"
+                    "FROM idempotency_keys WHERE digest = x'{high:032x}{low:032x}' AND status IS NOT NULL
+                     AND created_at > {over}"
                 )
             }
             Self::Taken(signal) => {

@@ -67,7 +67,7 @@ async fn the_answer_and_its_headers_are_shown_to_the_page_refusals_too() {
     for answer in [started, refused, Answer::of(lost).await] {
         assert_eq!(answer.header("access-control-allow-origin"), ORIGIN, "{answer:?}");
         let exposed = answer.header("access-control-expose-headers").to_lowercase();
-        for name in ["location", "retry-after", "preference-applied"] {
+        for name in ["location", "retry-after", "preference-applied", "x-request-id"] {
             assert!(exposed.contains(name), "{name}: {answer:?}");
         }
         assert_eq!(answer.header("access-control-allow-credentials"), "");

@@ -1,7 +1,8 @@
 //! The audit log: one line for each write that was accepted or refused, and for each read that was refused.
 //!
 //! Invariants: exactly one line a request, also where the client left before its answer (the command goes on
-//! without it) or the handler broke off; no credentials; control characters are escaped, whatever writes the log.
+//! without it) or the handler broke off; no credentials; control characters and line separators are escaped, whatever
+//! writes the log.
 //!
 //! A method that may write is anything but GET, HEAD and OPTIONS, also where no route knows it: its refusal counts.
 //!
@@ -116,15 +117,21 @@ impl Drop for Entry {
 }
 
 fn escaped(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(breaks_line) {
         Cow::Owned(
             text.chars()
-                .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+                .flat_map(|c| if breaks_line(c) { c.escape_default().collect() } else { vec![c] })
                 .collect(),
         )
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Whether some reader of the log would take the character for more than a letter: U+2028 and U+2029 begin a new line
+/// and are no control characters.
+fn breaks_line(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 #[cfg(test)]
@@ -249,8 +256,9 @@ mod tests {
     fn control_characters_are_escaped() {
         let told = lines(|| {
             let mut entry = Entry::new(Action::Start, "/x\u{1b}[2J", None);
-            entry.who("eve\nwho=root".into());
+            entry.who("eve\nwho=root\u{2028}who=me".into());
         });
-        assert_eq!(told, ["who=eve\\nwho=root action=start task=/x\\u{1b}[2J result=client-left"]);
+        let line = "who=eve\\nwho=root\\u{2028}who=me action=start task=/x\\u{1b}[2J result=client-left";
+        assert_eq!(told, [line]);
     }
 }

@@ -14,6 +14,7 @@ use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError,
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
+use super::lines::Line;
 use super::registry::Model;
 use super::runnable::Runnable;
 use super::trace::StartedBy;
@@ -101,10 +102,10 @@ pub(crate) enum Resumed {
     Stale,
 }
 
-/// What became of a row that was to come to the queue.
+/// What became of a row that was to come to a line.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Came(pub(crate) TaskId, pub(crate) Coming);
+pub(crate) struct Came(pub(crate) TaskId, pub(crate) Line, pub(crate) Coming);
 
 /// How it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

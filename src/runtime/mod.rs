@@ -38,6 +38,7 @@ mod input;
 mod intake;
 mod interrupt;
 mod isolated;
+mod lines;
 mod link;
 mod listing;
 mod live;
@@ -53,6 +54,8 @@ mod registry;
 mod repeat;
 mod retention;
 mod roster;
+#[cfg(test)]
+mod roster_lives_tests;
 #[cfg(test)]
 mod roster_tests;
 mod runnable;

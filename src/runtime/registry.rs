@@ -11,6 +11,7 @@ use crate::body;
 use crate::task::{JsonText, Name, Timeout};
 
 use super::input::read;
+use super::lines::Line;
 use super::metrics::ModelNumbers;
 use super::runnable::{AsyncTask, Blocking, Isolated, Runnable};
 use super::time_limits::Bounds;
@@ -88,6 +89,8 @@ pub enum RegistryError {
 pub struct Registry {
     /// By app, then by model.
     models: HashMap<&'static str, HashMap<&'static str, Arc<Model>>>,
+    /// Of each model that has places of its own, in the order of their lines.
+    places: Vec<usize>,
     state: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
@@ -170,10 +173,15 @@ impl Registry {
         if let Some((given, most)) = settings.times.contradiction().or(idle.contradiction()) {
             return Err(RegistryError::DefaultAboveMaximum { app, model, given, most });
         }
+        let line = settings.max_running.map_or(Line::COMMON, |places| {
+            self.places.push(places);
+            Line::of_model(self.places.len() - 1)
+        });
         let entry = Arc::new(Model {
             app: app_name,
             name: model_name,
             settings,
+            line,
             kind,
             parse: Box::new(parse),
             numbers: OnceLock::new(),
@@ -186,6 +194,11 @@ impl Registry {
 
     pub(crate) fn model(&self, app: &str, model: &str) -> Option<&Arc<Model>> {
         self.models.get(app)?.get(model)
+    }
+
+    /// The places of each model that has some, in the order of their lines.
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places
     }
 
     /// All of them, in no order.
@@ -244,6 +257,8 @@ pub(crate) struct Model {
     pub(crate) app: Name,
     pub(crate) name: Name,
     pub(crate) settings: ModelSettings,
+    /// Where its tasks wait for a place.
+    pub(crate) line: Line,
     pub(crate) kind: Kind,
     parse: Parse,
     /// Set once, when its runtime starts.

@@ -9,7 +9,7 @@ use crate::store::Synchronous;
 use crate::task::Timestamp;
 
 use super::machine::wall;
-use super::{Bar, BenchError, Machine, Options, table};
+use super::{Bar, BenchError, Beside, Checked, Killed, Machine, Options, table};
 
 /// All that one run measured; what was left out is none or empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +21,12 @@ pub struct Report {
     pub run: RunFacts,
     /// The pool of bodies, by kind of work.
     pub bodies: Vec<Ran>,
+    /// Looks of a body whether it should stop.
+    pub checks: Option<Checked>,
+    /// What others notice of bodies that never yield.
+    pub spinners: Option<Beside>,
+    /// Tasks in processes of their own, by the size of the process that starts them.
+    pub processes: Vec<Killed>,
     /// A plain write and sync.
     pub disk: Option<Disk>,
     /// Start and complete, by tasks in flight.
@@ -201,6 +207,9 @@ impl Report {
                 quick: options.quick,
             },
             bodies: Vec::new(),
+            checks: None,
+            spinners: None,
+            processes: Vec::new(),
             disk: None,
             start: Vec::new(),
             cancel: None,

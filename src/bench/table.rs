@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Bar, Cancelled, Disk, Memory, Ran, Report, Started, Storm};
+use super::{Bar, Beside, Cancelled, Checked, Disk, Killed, Memory, Quantiles, Ran, Report, Started, Storm};
 
 /// A row: what, the figure, its limit, how the two compare, and what is asked.
 struct Line([String; 4], Option<Bar>);
@@ -29,6 +29,9 @@ pub(super) fn of(report: &Report) -> String {
         .iter()
         .flat_map(memory)
         .chain(report.bodies.iter().flat_map(bodies))
+        .chain(report.checks.iter().map(checks))
+        .chain(report.spinners.iter().flat_map(spinners))
+        .chain(report.processes.iter().flat_map(processes))
         .chain(report.disk.iter().map(disk))
         .chain(report.start.iter().map(start))
         .chain(report.cancel.iter().flat_map(cancel))
@@ -134,6 +137,45 @@ fn bodies(figure: &Ran) -> [Line; 2] {
     ]
 }
 
+fn checks(figure: &Checked) -> Line {
+    let nanos = |nanos: f64| format!("{nanos:.2} ns");
+    let what = "should_stop() in a blocking body, beside a load".to_owned();
+    Line([what, nanos(figure.nanos), nanos(figure.limit_nanos), String::new()], figure.bar.clone())
+}
+
+fn spinners(figure: &Beside) -> [Line; 3] {
+    let times = |times: &Quantiles, bar: Option<&Bar>, what: String| {
+        let p50_p99 = format!("{} / {}", millis(times.p50), millis(times.p99));
+        Line([what, p50_p99, String::new(), String::new()], bar.cloned())
+    };
+    let beside = format!("beside {} endless loops", figure.spinners);
+    let slowest = millis(figure.example_micros.max);
+    [
+        times(&figure.late_micros, figure.bar.as_ref(), format!("timeouts fire late, {beside}, p50 / p99")),
+        times(&figure.ended_micros, None, format!("their ends are durable, {beside}, p50 / p99")),
+        Line(
+            [format!("a new task of 30 ms, {beside}, slowest"), slowest, String::new(), String::new()],
+            figure.example_bar.clone(),
+        ),
+    ]
+}
+
+fn processes(figure: &Killed) -> [Line; 2] {
+    let rate = |rate: f64| format!("{} a minute", whole(rate));
+    let from =
+        if figure.parent_mib == 0 { String::new() } else { format!(", from {} MiB", figure.parent_mib) };
+    let (own, limit) = (rate(figure.per_minute), rate(figure.limit_per_minute));
+    let late = format!("{} / {}", millis(figure.late_micros.p50), millis(figure.late_micros.p99));
+    let what = format!("processes started and killed{from}");
+    [
+        Line([what, own, limit, percent(figure.share_of_limit)], figure.bar.clone()),
+        Line(
+            [format!("end of a process past its grace{from}, p50 / p99"), late, String::new(), String::new()],
+            figure.late_bar.clone(),
+        ),
+    ]
+}
+
 fn disk(figure: &Disk) -> Line {
     let p50_p99 = format!("{} / {}", micros(figure.micros.p50), micros(figure.micros.p99));
     let what = "4 KiB written and synced, p50 / p99".to_owned();
@@ -142,6 +184,11 @@ fn disk(figure: &Disk) -> Line {
 
 fn micros(time: f64) -> String {
     format!("{} µs", whole(time))
+}
+
+/// From microseconds.
+fn millis(time: f64) -> String {
+    format!("{:.1} ms", time / 1_000.0)
 }
 
 fn percent(share: f64) -> String {

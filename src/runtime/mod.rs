@@ -76,6 +76,8 @@ pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use interrupt::Interrupt;
+#[cfg(feature = "server")]
+pub(crate) use isolated::main_runs_children;
 pub use isolated::run_child_if_asked;
 pub use listing::TaskPage;
 pub use metrics::HostRecorder;

@@ -1,8 +1,9 @@
 //! A soak: bodies of every kind that end in every way, for as long as it is told, and then a look whether threads,
 //! file descriptors, child processes and memory are where they began. `scripts/soak 600`.
 //!
-//! It starts nothing but itself: a runtime with its HTTP routes, and clients that start, cancel, watch and read. Each
-//! end is held against what the model allows. It exits with 1 and a line where something is not as it should be.
+//! It starts nothing but itself, and again for each task in a process of its own: a runtime with its HTTP routes, and
+//! clients that start, cancel, watch and read. Each end is held against what the model allows. It exits with 1 and a
+//! line where something is not as it should be.
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
 mod client;
@@ -33,8 +34,13 @@ const MEMORY_KIB: i64 = 32 * 1024;
 /// Its share of the time goes to a first mix, so that what is made once is made before the first reading.
 const WARM_UP: f64 = 0.1;
 
+fn main() -> Result<(), Failed> {
+    quell::run_child_if_asked(models::isolated);
+    soak()
+}
+
 #[actix_web::main]
-async fn main() -> Result<(), Failed> {
+async fn soak() -> Result<(), Failed> {
     hide_asked_panics();
     let seconds: f64 = std::env::args().nth(1).map_or(Ok(30.0), |text| text.parse())?;
     let whole = Duration::from_secs_f64(seconds);

@@ -42,6 +42,7 @@ const FAILED: (Status, Option<StoppedBy>) = (Status::Failed, None);
 const ITSELF: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::Itself));
 const DROPPED: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::Dropped));
 const ABANDONED: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::Abandoned));
+const KILLED: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::Killed));
 const NEVER: (Status, Option<StoppedBy>) = (Status::Cancelled, Some(StoppedBy::NeverStarted));
 
 /// Every kind. A cancel that is faster than a thread finds a body that has not begun: it is dropped, or never begins.
@@ -64,6 +65,12 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("Hashes", Then::Cancel, &[COMPLETED, ITSELF, DROPPED, NEVER]),
     kind("Blocks", Then::Cancel, &[ABANDONED, DROPPED, NEVER]),
     kind("Reads", Then::Cancel, &[ITSELF, DROPPED, NEVER]),
+    // In processes of their own. A process that is asked to stop before it hears SIGTERM dies of it.
+    kind("Apart", Then::Wait, &[COMPLETED]),
+    kind("Apart", Then::Cancel, &[COMPLETED, ITSELF, KILLED, NEVER]),
+    kind("Deaf", Then::Cancel, &[KILLED, NEVER]),
+    kind("Deaf", Then::Timeout, &[KILLED, NEVER]),
+    kind("Crashes", Then::Wait, &[FAILED]),
 ];
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -73,8 +80,13 @@ const fn short() -> ModelSettings {
     ModelSettings::new().stop_limit(SHORT).cleanup_limit(SHORT)
 }
 
+/// Those that run in processes of their own: all that such a process needs.
+pub(crate) fn isolated() -> Result<Registry, RegistryError> {
+    Registry::new().isolated::<Apart>()?.isolated::<Deaf>()?.isolated::<Crashes>()
+}
+
 pub(crate) fn registry() -> Result<Registry, RegistryError> {
-    Registry::new()
+    isolated()?
         .task::<Quick>()?
         .task::<Idle>()?
         .task::<Graced>()?
@@ -159,6 +171,23 @@ model!(/** Has children. */ Children, ModelSettings::new(), |ctx| {
         ctx.spawn(std::future::pending());
     }
     std::future::pending().await
+});
+model!(/** Works a little, in a process of its own, and stops when it is asked. */ Apart, ModelSettings::new().grace(Duration::from_secs(5)), |ctx| {
+    for step in 0..5 {
+        ctx.send_event("progress", &json!({ "step": step })).await?;
+        ctx.sleep(Duration::from_millis(5)).await?;
+    }
+    Ok(5)
+});
+model!(/** Hears nothing, in a process of its own that loops. */ Deaf, ModelSettings::new().grace(SHORT), |ctx| {
+    ctx.send_event("loops", &()).await?;
+    loop {
+        std::hint::spin_loop();
+    }
+});
+model!(/** Ends its process in the middle of its work. */ Crashes, ModelSettings::new(), |ctx| {
+    ctx.send_event("progress", &()).await?;
+    std::process::abort()
 });
 model!(/** Does not yield for longer than its limits, and then returns. */ Spins, short(), |_ctx| {
     let began = Instant::now();

@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::runtime::{Coordinator, Registry, Runtime, RuntimeSettings, StartRequest, Task, TaskContext};
+use crate::runtime::{
+    Coordinator, Registry, RegistryError, Runtime, RuntimeSettings, StartRequest, Task, TaskContext,
+};
 use crate::store::Synchronous;
 use crate::task::{TaskError, TaskKey};
 
@@ -101,9 +103,19 @@ pub(super) struct Library {
 impl Library {
     /// Starts one with a new database and room for all the tasks of a scenario.
     pub(super) async fn start(path: &Path, synchronous: Synchronous) -> Result<Self, BenchError> {
+        Self::with(path, synchronous, Ok).await
+    }
+
+    /// The same with further task types.
+    pub(super) async fn with(
+        path: &Path,
+        synchronous: Synchronous,
+        more: impl FnOnce(Registry) -> Result<Registry, RegistryError>,
+    ) -> Result<Self, BenchError> {
         let polled = Arc::new(Polled::default());
         let registry =
             Registry::new().task::<Noop>()?.task::<Idle>()?.task::<Waiting>()?.state(Arc::clone(&polled));
+        let registry = more(registry)?;
         let settings = RuntimeSettings {
             max_running: 1_000_000,
             synchronous_normal: synchronous == Synchronous::Normal,

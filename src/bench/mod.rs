@@ -8,19 +8,24 @@
 //! done nothing yet: a heap that was larger before hides what tasks need. A child process would do as well, but
 //! a library does not know which program it is part of.
 //!
-//! It prints nothing, draws no conclusions, and knows no HTTP: cancel over HTTP will be a scenario of its own.
+//! Where something is asked of a figure, a [`Bar`] says what, and whether this run reached it. It prints nothing, fails
+//! for no figure, and knows no HTTP: cancel over HTTP will be a scenario of its own.
 
+mod bar;
 mod bodies;
 mod cancel;
+mod checks;
 mod disk;
 mod folder;
 mod library;
 mod machine;
 mod memory;
 mod plain;
+mod processes;
 mod report;
 mod rows;
 mod sample;
+mod spinners;
 mod start;
 mod table;
 
@@ -28,12 +33,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError};
+use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError, main_runs_children};
 use crate::store::{OpenError, StoreError, Synchronous};
 
+pub use bar::Bar;
 pub use bodies::{Bodies, Engine};
+pub use checks::Checked;
 pub use machine::Machine;
+pub use processes::{Killed, register_isolated};
 pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
+pub use spinners::Beside;
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +52,10 @@ pub enum Scenario {
     Memory,
     /// The pool of bodies: spawns and yields, beside tokio's scheduler.
     Bodies,
+    /// Timeouts and new tasks beside bodies that never yield.
+    Spinners,
+    /// Tasks in processes of their own, started and killed. Left out in a program whose `main` does not run children.
+    Processes,
     /// A plain write and sync: what a commit cannot be faster than.
     Disk,
     /// Start and complete a task that does nothing.
@@ -55,8 +68,16 @@ pub enum Scenario {
 
 impl Scenario {
     /// All, in the order in which they run.
-    pub const ALL: &'static [Self] =
-        &[Self::Memory, Self::Bodies, Self::Disk, Self::Start, Self::Cancel, Self::Storm];
+    pub const ALL: &'static [Self] = &[
+        Self::Memory,
+        Self::Bodies,
+        Self::Spinners,
+        Self::Processes,
+        Self::Disk,
+        Self::Start,
+        Self::Cancel,
+        Self::Storm,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -64,6 +85,8 @@ impl Scenario {
         match self {
             Self::Memory => "memory",
             Self::Bodies => "bodies",
+            Self::Spinners => "spinners",
+            Self::Processes => "processes",
             Self::Disk => "disk",
             Self::Start => "start",
             Self::Cancel => "cancel",
@@ -130,6 +153,8 @@ struct Sizes {
     /// Bodies that are spawned, and yields of each of 64.
     spawns: u32,
     yields: u32,
+    /// Looks whether to stop.
+    checks: u32,
     rounds: u32,
 }
 
@@ -144,6 +169,7 @@ impl Sizes {
                 syncs: 20,
                 spawns: 1_000,
                 yields: 100,
+                checks: 100_000,
                 rounds: 1,
             }
         } else {
@@ -155,6 +181,7 @@ impl Sizes {
                 syncs: 1_000,
                 spawns: 200_000,
                 yields: 50_000,
+                checks: 20_000_000,
                 rounds: 7,
             }
         };
@@ -245,9 +272,27 @@ fn carry_out(
             let (spawns, yields) = (sizes.spawns, sizes.yields);
             let rounds = sizes.rounds;
             report.bodies = vec![
-                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?,
-                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?,
+                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?
+                    .with_bars(100, None),
+                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?
+                    .with_bars(50, Some(95)),
             ];
+            report.checks = Some(checks::measure(options, sizes.checks, rounds)?);
+        }
+        Scenario::Spinners => {
+            progress("timeouts and new tasks beside bodies that never yield");
+            report.spinners = Some(spinners::measure(options)?);
+        }
+        Scenario::Processes if !main_runs_children() => {
+            progress("nothing in processes: the main of this program does not run children");
+        }
+        Scenario::Processes => {
+            progress("tasks in processes of their own");
+            report.processes.push(processes::measure(options, 0)?);
+            if options.large {
+                progress("the same in a process of 2 GiB");
+                report.processes.push(processes::measure(options, 2_048)?);
+            }
         }
         Scenario::Disk => {
             progress("plain write and sync");
@@ -284,7 +329,7 @@ mod tests {
         }
         assert_eq!(
             "http".parse::<Scenario>(),
-            Err("no scenario `http`: there are memory, bodies, disk, start, cancel, storm".to_owned())
+            Err("no scenario `http`: there are memory, bodies, spinners, processes, disk, start, cancel, storm".to_owned())
         );
     }
 }

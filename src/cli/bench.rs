@@ -20,13 +20,13 @@ pub(super) struct BenchArgs {
     /// Small counts, a few seconds: shows that everything works.
     #[arg(long)]
     quick: bool,
-    /// Cancel 100,000 tasks at once, too.
+    /// Cancel 100,000 tasks at once, and start processes from one of 2 GiB, too.
     #[arg(long)]
     large: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only these scenarios: memory, bodies, disk, start, cancel, storm.
+    /// Only these scenarios: memory, bodies, spinners, processes, disk, start, cancel, storm.
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<Scenario>,
     /// When a commit counts as written.

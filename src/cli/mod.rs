@@ -12,8 +12,9 @@ use std::process::{self, ExitCode};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::bench::register_isolated as register_isolated_bench;
 use crate::runtime::Registry;
-use crate::server::demo::register_isolated_demo;
+use crate::server::demo::{DemoError, register_isolated_demo};
 use crate::server::settings::{self, Flags};
 use crate::server::{Said, serve};
 
@@ -40,12 +41,17 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     // Before anything else: where this is the process of one task, nothing else is to happen.
-    crate::run_child_if_asked(|| register_isolated_demo(Registry::new()));
+    crate::run_child_if_asked(isolated_types);
     match Cli::try_parse() {
         Ok(Cli { verb: Verb::Serve(flags) }) => serve_verb(&flags),
         Ok(Cli { verb: Verb::Bench(args) }) => process::exit(bench::run(&args)),
         Err(error) => usage(&error),
     }
+}
+
+/// The task types of this program whose bodies run in processes of their own.
+fn isolated_types() -> Result<Registry, DemoError> {
+    Ok(register_isolated_bench(register_isolated_demo(Registry::new())?)?)
 }
 
 fn serve_verb(flags: &Flags) -> ExitCode {

@@ -14,7 +14,9 @@ use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError,
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
-use super::registry::{Model, Runnable};
+use super::lines::Line;
+use super::registry::Model;
+use super::runnable::Runnable;
 use super::trace::StartedBy;
 use super::{CommandError, Receipt, Refusal, StartError};
 
@@ -100,10 +102,10 @@ pub(crate) enum Resumed {
     Stale,
 }
 
-/// What became of a row that was to come to the queue.
+/// What became of a row that was to come to a line.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Came(pub(crate) TaskId, pub(crate) Coming);
+pub(crate) struct Came(pub(crate) TaskId, pub(crate) Line, pub(crate) Coming);
 
 /// How it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

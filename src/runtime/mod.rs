@@ -38,6 +38,7 @@ mod input;
 mod intake;
 mod interrupt;
 mod isolated;
+mod lines;
 mod link;
 mod listing;
 mod live;
@@ -54,7 +55,10 @@ mod repeat;
 mod retention;
 mod roster;
 #[cfg(test)]
+mod roster_lives_tests;
+#[cfg(test)]
 mod roster_tests;
+mod runnable;
 mod services;
 mod shield;
 mod shutdown;
@@ -72,6 +76,8 @@ pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use interrupt::Interrupt;
+#[cfg(feature = "server")]
+pub(crate) use isolated::main_runs_children;
 pub use isolated::run_child_if_asked;
 pub use listing::TaskPage;
 pub use metrics::HostRecorder;

@@ -32,11 +32,12 @@ pub struct ModelSettings {
     pub(crate) times: Bounds,
     pub(crate) idle_timeout: Option<Timeout>,
     pub(crate) attempts: u32,
+    pub(crate) max_running: Option<usize>,
     pub(crate) child: ChildLimits,
 }
 
 impl ModelSettings {
-    /// No grace, 2 s to stop, 10 s to clean up, no timeouts, never run again.
+    /// No grace, 2 s to stop, 10 s to clean up, no timeouts, never run again, as many at once as there is room for.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -46,6 +47,7 @@ impl ModelSettings {
             times: Bounds { default: None, max: None },
             idle_timeout: None,
             attempts: 0,
+            max_running: None,
             child: ChildLimits { memory: None, cpu: None, files: None },
         }
     }
@@ -103,6 +105,17 @@ impl ModelSettings {
     #[must_use]
     pub const fn restart(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
+        self
+    }
+
+    /// How many tasks of this model run at once on a node: its places. The rest waits as `pending`, oldest first, and
+    /// holds up no task of another model; it counts for
+    /// [`RuntimeSettings::max_pending`](crate::RuntimeSettings::max_pending). A place is free again when the end of its
+    /// task is durable, also where the body was written off as
+    /// [`abandoned`](crate::task::StoppedBy::Abandoned) and may run on. With 0 none ever runs.
+    #[must_use]
+    pub const fn max_running(mut self, tasks: usize) -> Self {
+        self.max_running = Some(tasks);
         self
     }
 

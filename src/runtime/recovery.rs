@@ -10,6 +10,7 @@ use crate::store::{Answer, Reader, Store, StoreError, Write};
 use crate::task::{Record, TaskId};
 
 use super::Clock;
+use super::lines::Line;
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 
@@ -21,8 +22,8 @@ const PAGE: u32 = 512;
 pub(crate) struct Recovered {
     /// Tasks that were settled.
     pub(crate) settled: usize,
-    /// Tasks that wait for a place, oldest first, and their owners.
-    pub(crate) waiting: Vec<(TaskId, Arc<str>)>,
+    /// Tasks that wait for a place, oldest first: whose they are, and in which line.
+    pub(crate) waiting: Vec<(TaskId, Arc<str>, Line)>,
 }
 
 /// Settles every row that says `running`, and finds those that wait.
@@ -55,10 +56,19 @@ pub(crate) fn recover(
         let page = reader.queued(after, PAGE)?;
         let Some(last) = page.last() else { break };
         after = last.key.id.get();
-        recovered.waiting.extend(page.into_iter().map(|record| (record.key.id, record.owner)));
+        recovered.waiting.extend(page.into_iter().map(|record| {
+            let line = line_of(&record, registry);
+            (record.key.id, record.owner, line)
+        }));
     }
     metrics.found_pending(reader.pending()?);
     Ok(recovered)
+}
+
+/// Where a task waits. One whose model is not registered any more will stand aside when its turn comes.
+fn line_of(record: &Record, registry: &Registry) -> Line {
+    let model = registry.model(record.key.app.as_str(), record.key.model.as_str());
+    model.map_or(Line::COMMON, |model| model.line)
 }
 
 /// Tasks that nobody has started yet, and their owners.

@@ -1,16 +1,19 @@
 //! The roster: who runs here, who waits, whose tasks they are, and who may come in. Pure.
 //!
 //! The coordinator asks it and carries out what it says. Invariants: at most `running` tasks hold a place, from
-//! their admission to their end; at most `pending` wait; the oldest waiting task comes first; one owner has at most
-//! `per_owner` rows that run or are pending, from the admission until the end is durable; nobody comes in while the
-//! runtime drains.
+//! their admission to their end, and of a model with places of its own no more than it has; at most `pending` wait; of
+//! those who wait and have a place of their model the oldest comes first; nobody waits while there is a place for him;
+//! one owner has at most `per_owner` rows that run or are pending, from the admission until the end is durable; nobody
+//! comes in while the runtime drains.
 //!
 //! A task is counted for its owner once, by its id, and given back once: whoever tells of an end may tell it twice.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::task::TaskId;
+
+use super::lines::{Line, Lines};
 
 /// How many may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,36 +46,33 @@ pub(crate) enum Denial {
     Draining,
 }
 
-/// Places, the queue for them, and the owners' counts.
+/// Places, the lines of those who wait for them, and the owners' counts.
 #[derive(Debug)]
 pub(crate) struct Roster {
     bounds: Bounds,
     running: HashSet<TaskId>,
-    /// Durable and waiting, oldest first.
-    waiting: BTreeSet<TaskId>,
-    /// Rows on their way to `waiting`.
-    coming: usize,
+    lines: Lines,
     owners: Owners,
     draining: bool,
 }
 
 impl Roster {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    /// With the places of each model that has some, in the order of [`Line::of_model`].
+    pub(crate) fn new(bounds: Bounds, places: &[usize]) -> Self {
         Self {
             bounds,
             running: HashSet::new(),
-            waiting: BTreeSet::new(),
-            coming: 0,
+            lines: Lines::new(places),
             owners: Owners::default(),
             draining: false,
         }
     }
 
-    /// Whether a new task of that owner may be started. Nothing is taken yet: [`Roster::count`] it, then
+    /// Whether a new task of that owner and line may be started. Nothing is taken yet: [`Roster::count`] it, then
     /// [`Roster::seat`] it or let it [`Roster::come`].
-    pub(crate) fn may_start(&self, owner: &str) -> Result<Admission, Denial> {
+    pub(crate) fn may_start(&self, owner: &str, line: Line) -> Result<Admission, Denial> {
         self.may_create(owner)?;
-        self.may_resume()
+        self.may_resume(line)
     }
 
     /// Whether that owner may have one more row that nobody has started.
@@ -88,11 +88,11 @@ impl Roster {
     }
 
     /// Whether a row that exists, and is counted for its owner, may be started.
-    pub(crate) fn may_resume(&self) -> Result<Admission, Denial> {
-        let pending = self.waiting.len() + self.coming;
+    pub(crate) fn may_resume(&self, line: Line) -> Result<Admission, Denial> {
+        let pending = self.lines.pending();
         if self.draining {
             Err(Denial::Draining)
-        } else if pending == 0 && self.running.len() < self.bounds.running {
+        } else if self.running.len() < self.bounds.running && self.lines.is_open(line) {
             Ok(Admission::Run)
         } else if pending < self.bounds.pending {
             Ok(Admission::Wait)
@@ -109,45 +109,55 @@ impl Roster {
     }
 
     /// The task takes a place.
-    pub(crate) fn seat(&mut self, id: TaskId) {
-        self.running.insert(id);
+    pub(crate) fn seat(&mut self, id: TaskId, line: Line) {
+        if self.running.insert(id) {
+            self.lines.seat(id, line);
+        }
     }
 
-    /// A row is on its way to the queue: [`Roster::wait`] or [`Roster::turn_back`] follows.
-    pub(crate) fn come(&mut self) {
-        self.coming += 1;
+    /// A row is on its way to that line: [`Roster::wait`] or [`Roster::turn_back`] follows.
+    pub(crate) fn come(&mut self, line: Line) {
+        self.lines.come(line);
     }
 
-    /// The row of a task that came to the queue is durable.
-    pub(crate) fn wait(&mut self, id: TaskId) {
-        self.coming = self.coming.saturating_sub(1);
-        self.waiting.insert(id);
+    /// The row of a task that came to that line is durable.
+    pub(crate) fn wait(&mut self, id: TaskId, line: Line) {
+        self.lines.came(line);
+        self.lines.enter(id, line);
     }
 
-    /// A task that came to the queue does not wait there. Whether its row `exists` all the same: then it goes on
+    /// A task that came to that line does not wait there. Whether its row `exists` all the same: then it goes on
     /// counting for its owner.
-    pub(crate) fn turn_back(&mut self, id: TaskId, exists: bool) {
-        self.coming = self.coming.saturating_sub(1);
+    pub(crate) fn turn_back(&mut self, id: TaskId, line: Line, exists: bool) {
+        self.lines.came(line);
         if !exists {
             self.owners.release(id);
         }
     }
 
-    /// Puts a task into the queue that waited before: after a restart of the server, or because it could not be
-    /// begun. Not bounded: the rows exist already.
-    pub(crate) fn wait_again(&mut self, id: TaskId) {
-        self.running.remove(&id);
-        self.waiting.insert(id);
+    /// A task waited when an earlier process ended. Not bounded: the row exists already.
+    pub(crate) fn find(&mut self, id: TaskId, line: Line) {
+        self.lines.enter(id, line);
     }
 
-    /// A task gives its place back and stays pending, outside the queue.
+    /// A task that took a place could not be begun: it goes back to its line. Not bounded either.
+    pub(crate) fn wait_again(&mut self, id: TaskId) {
+        if self.running.remove(&id) {
+            let line = self.lines.unseat(id);
+            self.lines.enter(id, line);
+        }
+    }
+
+    /// A task gives its place back and stays pending, in no line.
     pub(crate) fn stand_aside(&mut self, id: TaskId) {
-        self.running.remove(&id);
+        if self.running.remove(&id) {
+            self.lines.unseat(id);
+        }
     }
 
     /// A pending task was cancelled.
     pub(crate) fn leave(&mut self, id: TaskId) {
-        self.waiting.remove(&id);
+        self.lines.leave(id);
         self.owners.release(id);
     }
 
@@ -158,23 +168,23 @@ impl Roster {
 
     /// A task that held a place is over, or its row was not made.
     pub(crate) fn ended(&mut self, id: TaskId) {
-        self.running.remove(&id);
+        self.stand_aside(id);
         self.owners.release(id);
     }
 
-    /// The oldest waiting task, if there is a place for it: it is seated.
+    /// The oldest waiting task that there is a place for: it is seated.
     pub(crate) fn next(&mut self) -> Option<TaskId> {
         if self.draining || self.running.len() >= self.bounds.running {
             return None;
         }
-        let id = self.waiting.pop_first()?;
+        let id = self.lines.next()?;
         self.running.insert(id);
         Some(id)
     }
 
     /// Whether the task holds a place or waits for one.
     pub(crate) fn knows(&self, id: TaskId) -> bool {
-        self.running.contains(&id) || self.waiting.contains(&id)
+        self.running.contains(&id) || self.lines.waits(id)
     }
 
     /// Nobody comes in any more.

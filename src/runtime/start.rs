@@ -31,7 +31,8 @@ use crate::task::{TaskId, Timeout};
 /// ```
 #[derive(Clone)]
 pub struct RuntimeSettings {
-    /// How many tasks run at once; the rest waits as `pending`. 100,000 by default; with 0 nothing ever runs.
+    /// How many tasks run at once; the rest waits as `pending`. 100,000 by default; with 0 nothing ever runs. A model
+    /// may have places of its own ([`ModelSettings::max_running`](crate::ModelSettings::max_running)).
     pub max_running: usize,
     /// How many tasks may wait for room; past it a start is refused. 100,000 by default.
     pub max_pending: usize,
@@ -270,7 +271,7 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
 
     isolated::prepare(&services, settings.max_processes)?;
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());
-    let roster = roster(settings, &recovered, &created);
+    let roster = roster(settings, services.registry.places(), &recovered, &created);
 
     let (db_services, coordinator_services) = (Arc::clone(&services), Arc::clone(&services));
     let arbiters = [Arbiter::new().handle(), Arbiter::new().handle()];
@@ -297,15 +298,21 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
 }
 
 /// The roster as an earlier process left it.
-fn roster(settings: &RuntimeSettings, recovered: &Recovered, created: &[(TaskId, Arc<str>)]) -> Roster {
-    let mut roster = Roster::new(Bounds {
+fn roster(
+    settings: &RuntimeSettings,
+    places: &[usize],
+    recovered: &Recovered,
+    created: &[(TaskId, Arc<str>)],
+) -> Roster {
+    let bounds = Bounds {
         running: settings.max_running,
         pending: settings.max_pending,
         per_owner: settings.max_running_per_owner,
-    });
-    for (id, owner) in &recovered.waiting {
+    };
+    let mut roster = Roster::new(bounds, places);
+    for (id, owner, line) in &recovered.waiting {
         roster.count(*id, owner);
-        roster.wait_again(*id);
+        roster.find(*id, *line);
     }
     for (id, owner) in created {
         roster.count(*id, owner);

@@ -184,6 +184,7 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
         retention: settings.retention,
         max_body_threads: settings.max_body_threads,
         max_blocking: settings.max_blocking,
+        max_processes: settings.max_processes,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

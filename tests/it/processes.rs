@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::server::{Client, Server, Task, eventually};
+use crate::server::{Client, Home, Server, Task, eventually};
 
 /// A `ProcessTask` that loops, and the number of its process.
 async fn looping(client: &Client) -> (Task, u64) {
@@ -71,6 +71,21 @@ async fn when_the_server_is_killed_its_processes_are_too() {
     eventually("the process is gone", async || (!lives(pid)).then_some(())).await;
     let server = home.server(&[]).await;
     assert_eq!(server.client("alice").show(&task).await["error_type"], "lost");
+}
+
+#[actix_web::test]
+async fn no_more_processes_live_at_once_than_the_setting_says_and_the_next_one_takes_the_place() {
+    let server = Home::new().server(&["--max-processes", "1"]).await;
+    let client = server.client("alice");
+    let (first, _) = looping(&client).await;
+    let second = client.start("ProcessTask", json!({})).await;
+    // Both run, as far as the rows are concerned; an answered request later there is still one process.
+    assert_eq!(client.show(&second).await["status"], "running");
+    assert_eq!(children(&server).len(), 1);
+    client.cancel(&first, &json!({})).await.with(200);
+    client.watch(&second).await.until("start").await;
+    assert_eq!(children(&server).len(), 1);
+    server.stop().await;
 }
 
 #[actix_web::test]

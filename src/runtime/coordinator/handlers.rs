@@ -62,11 +62,11 @@ impl Handler<Resume> for CoordinatorActor {
 impl Handler<Came> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, Came(id, coming): Came, _: &mut Self::Context) {
+    fn handle(&mut self, Came(id, line, coming): Came, _: &mut Self::Context) {
         match coming {
-            Coming::Waits => self.roster.wait(id),
-            Coming::StandsAside => self.roster.turn_back(id, true),
-            Coming::NotMade => self.roster.turn_back(id, false),
+            Coming::Waits => self.roster.wait(id, line),
+            Coming::StandsAside => self.roster.turn_back(id, line, true),
+            Coming::NotMade => self.roster.turn_back(id, line, false),
         }
         self.fill();
     }

@@ -19,8 +19,9 @@ use super::live::{Identity, Live};
 use super::messages::{
     Came, Coming, IdsReserved, Leaves, Left, Reply, Resume, Resumed, Start, StartFields, new_record,
 };
-use super::registry::{Model, Runnable};
+use super::registry::Model;
 use super::roster::{Admission, Denial, Roster};
+use super::runnable::Runnable;
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
 use super::trace::StartedBy;
@@ -134,7 +135,7 @@ impl CoordinatorActor {
         let admission = if start.create_only {
             self.roster.may_create(owner).map(|()| None)
         } else {
-            self.roster.may_start(owner).map(Some)
+            self.roster.may_start(owner, start.model.line).map(Some)
         };
         let admission = match admission {
             Ok(admission) => admission,
@@ -151,13 +152,13 @@ impl CoordinatorActor {
         let task = Box::new(NewTask { key, input, owner, timeout, idle_timeout, at, request });
         self.roster.count(id, &task.owner);
         if admission == Some(Admission::Run) {
-            self.roster.seat(id);
+            self.roster.seat(id, model.line);
             let who = Identity { id, epoch: 1, attempt: 1, owner: Arc::clone(&task.owner) };
             self.run(who, model, runnable, Origin::New { task, reply }, &by);
         } else {
             let queued = admission == Some(Admission::Wait);
             if queued {
-                self.roster.come();
+                self.roster.come(model.line);
             }
             self.create(task, model, queued, reply);
         }
@@ -183,8 +184,8 @@ impl CoordinatorActor {
                 services.metrics.started(model.numbers());
             }
             match (is_made, queued) {
-                (true, true) => services.tell_coordinator(Came(id, Coming::Waits)),
-                (false, true) => services.tell_coordinator(Came(id, Coming::NotMade)),
+                (true, true) => services.tell_coordinator(Came(id, model.line, Coming::Waits)),
+                (false, true) => services.tell_coordinator(Came(id, model.line, Coming::NotMade)),
                 (false, false) => services.tell_coordinator(Left(id)),
                 (true, false) => {}
             }
@@ -225,13 +226,13 @@ impl CoordinatorActor {
             let _ = reply.send(Ok(Resumed::Stale));
             return;
         }
-        match self.roster.may_resume() {
+        match self.roster.may_resume(model.line) {
             Ok(Admission::Run) => {
-                self.roster.seat(id);
+                self.roster.seat(id, model.line);
                 self.run_pending(record, model, runnable, timeout, Some(reply));
             }
             Ok(Admission::Wait) => {
-                self.roster.come();
+                self.roster.come(model.line);
                 self.queue(id, model, timeout, reply);
             }
             Err(denial) => {
@@ -271,7 +272,7 @@ impl CoordinatorActor {
                 services.metrics.started(model.numbers());
             }
             let coming = if is_queued { Coming::Waits } else { Coming::StandsAside };
-            services.tell_coordinator(Came(id, coming));
+            services.tell_coordinator(Came(id, model.line, coming));
             let _ = reply.send(match answer {
                 Ok(Answer::Stale) => Ok(Resumed::Stale),
                 Ok(_) => Ok(Resumed::Started),

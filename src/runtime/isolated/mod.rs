@@ -84,6 +84,12 @@ pub(crate) fn is_child() -> bool {
     false
 }
 
+/// Whether `main` of this process runs children: else tasks of isolated types fail.
+#[cfg(feature = "server")]
+pub(crate) fn main_runs_children() -> bool {
+    cfg!(target_os = "linux") && MAIN_ASKED.load(Ordering::SeqCst)
+}
+
 /// Starts the thread of processes, where there are models that need it.
 pub(crate) fn prepare(services: &super::services::Services, limit: usize) -> std::io::Result<()> {
     let mut isolated = services.registry.models().filter(|model| model.kind.is_process());

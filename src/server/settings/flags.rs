@@ -94,6 +94,9 @@ pub struct Flags {
     /// Blocking bodies that run at once [env: QUELL_MAX_BLOCKING] [default: 512]
     #[arg(long, value_name = "N")]
     pub max_blocking: Option<String>,
+    /// Processes of isolated bodies and commands at once; the rest waits [env: QUELL_MAX_PROCESSES] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_processes: Option<String>,
     /// `normal` may lose acknowledged writes on power loss [env: QUELL_SYNCHRONOUS] [default: full]
     #[arg(long, value_name = "full|normal")]
     pub synchronous: Option<String>,

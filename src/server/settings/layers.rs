@@ -7,7 +7,7 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
@@ -26,6 +26,7 @@ const KEYS: [&str; 27] = [
     "max_blocking",
     "max_body_threads",
     "max_pending",
+    "max_processes",
     "max_running",
     "max_running_per_owner",
     "max_timeout",

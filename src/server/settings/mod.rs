@@ -70,6 +70,8 @@ pub struct Settings {
     pub max_body_threads: usize,
     /// How many blocking bodies run at once.
     pub max_blocking: usize,
+    /// How many processes of isolated bodies and commands there are at once.
+    pub max_processes: usize,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
     /// How the log is written.
@@ -168,6 +170,8 @@ pub fn resolve(
             .read("max_body_threads", flags.max_body_threads.as_ref(), 64, |given| parse::count(given, 1))?,
         max_blocking: layers
             .read("max_blocking", flags.max_blocking.as_ref(), 512, |given| parse::count(given, 1))?,
+        max_processes: layers
+            .read("max_processes", flags.max_processes.as_ref(), 256, |given| parse::count(given, 1))?,
         synchronous: layers.read(
             "synchronous",
             flags.synchronous.as_ref(),

@@ -42,7 +42,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.max_running_per_owner, 1_000);
     assert_eq!((settings.default_timeout, settings.max_timeout), (None, None));
     assert_eq!(settings.retention, Some(Duration::from_secs(30 * 86_400)));
-    assert_eq!((settings.max_body_threads, settings.max_blocking), (64, 512));
+    assert_eq!((settings.max_body_threads, settings.max_blocking, settings.max_processes), (64, 512, 256));
     assert_eq!(settings.synchronous, Synchronous::Full);
     assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
 }
@@ -50,7 +50,7 @@ fn without_anything_the_defaults_hold() {
 type Get = fn(&Settings) -> String;
 type Set = fn(&mut Flags, String);
 /// Settings, each with a value as a flag, as a variable and in the file.
-const LAYERED: [(&str, [&str; 3], Set, Get); 14] = [
+const LAYERED: [(&str, [&str; 3], Set, Get); 15] = [
     ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
     (
         "database_url",
@@ -73,6 +73,7 @@ const LAYERED: [(&str, [&str; 3], Set, Get); 14] = [
         |s| s.max_body_threads.to_string(),
     ),
     ("max_blocking", ["1", "2", "3"], |f, v| f.max_blocking = Some(v), |s| s.max_blocking.to_string()),
+    ("max_processes", ["1", "2", "3"], |f, v| f.max_processes = Some(v), |s| s.max_processes.to_string()),
     (
         "retention",
         ["1d", "none", "2h"],

@@ -2,4 +2,5 @@
 
 mod idle;
 mod owners;
+mod places;
 mod timeouts;

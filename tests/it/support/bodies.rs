@@ -108,6 +108,12 @@ shapes! {
     Again = ModelSettings::new().restart(3);
     /// The same with a grace that no test waits for.
     AgainPatient = ModelSettings::new().grace(Duration::from_secs(600)).restart(3);
+    /// One at a time, with short limits.
+    Single = ModelSettings::new().stop_limit(SHORT).cleanup_limit(SHORT).max_running(1);
+    /// Three at a time.
+    Triple = ModelSettings::new().max_running(3);
+    /// One at a time, and goes back to `pending` at a shutdown.
+    SingleAgain = ModelSettings::new().restart(3).max_running(1);
 }
 
 /// A task whose body is a closure.

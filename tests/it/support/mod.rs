@@ -6,7 +6,9 @@ mod hold;
 mod stage;
 mod world;
 
-pub(crate) use bodies::{Again, AgainPatient, Brief, Graced, Patient, Plain, Thorough};
+pub(crate) use bodies::{
+    Again, AgainPatient, Brief, Graced, Patient, Plain, Single, SingleAgain, Thorough, Triple,
+};
 pub(crate) use child::{Child, is_child_of};
 pub(crate) use hold::{Hold, sent};
 pub(crate) use stage::{LONG, MarkOnDrop, Stage, eventually, poll_once};

@@ -24,7 +24,8 @@ use super::idle::{Seen, Sending, Signs};
 use super::interrupt::Interrupts;
 use super::lost::Loss;
 use super::messages::BodyCleaning;
-use super::registry::{Inside, Kind, Model, Runnable};
+use super::registry::{Inside, Kind, Model};
+use super::runnable::Runnable;
 use super::services::Services;
 use super::trace::StartedBy;
 

@@ -14,7 +14,8 @@ use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError,
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
-use super::registry::{Model, Runnable};
+use super::registry::Model;
+use super::runnable::Runnable;
 use super::trace::StartedBy;
 use super::{CommandError, Receipt, Refusal, StartError};
 

@@ -55,6 +55,7 @@ mod retention;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
+mod runnable;
 mod services;
 mod shield;
 mod shutdown;

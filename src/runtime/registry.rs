@@ -1,25 +1,20 @@
 //! The task types of an application, and what the host lets their bodies reach.
 //!
-//! This is where types are erased: past it a model is its names, its settings and a way to read an input. User
-//! code that runs here (reading an input, writing a result) runs inside a panic boundary.
+//! Past it a model is its names, its settings and a way to read an input. User code that runs here (reading an input)
+//! runs inside a panic boundary.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use futures_util::future::BoxFuture;
-use serde::Serialize;
-
-use crate::body::{self, Cleaned};
-use crate::task::{JsonText, Name, TaskError, Timeout};
+use crate::body;
+use crate::task::{JsonText, Name, Timeout};
 
 use super::input::read;
 use super::metrics::ModelNumbers;
+use super::runnable::{AsyncTask, Blocking, Isolated, Runnable};
 use super::time_limits::Bounds;
-use super::{BlockingTask, ModelSettings, Task, TaskContext};
-
-/// The most bytes that a result may have as JSON.
-const MAX_RESULT_BYTES: usize = 1024 * 1024;
+use super::{BlockingTask, ModelSettings, Task};
 
 /// A task type cannot be registered.
 #[derive(Debug, thiserror::Error)]
@@ -279,116 +274,4 @@ impl Model {
     pub(crate) fn full_name(&self) -> String {
         format!("{}/{}", self.app, self.name)
     }
-}
-
-/// A task's input, ready to run.
-pub(crate) trait Runnable: Send + Sync {
-    /// The body as a future.
-    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd>;
-
-    /// The body as a blocking function.
-    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd;
-
-    /// The body of a process, seen from the server: starts it, speaks with it, and comes back when it is gone.
-    #[cfg(target_os = "linux")]
-    fn run_process(
-        self: Arc<Self>,
-        ctx: TaskContext,
-        seat: body::process::Seat,
-    ) -> BoxFuture<'static, body::BodyEnd> {
-        let _ = (ctx, seat);
-        Box::pin(async { failed("Internal", "a body without a process was given to one".to_owned()) })
-    }
-
-    /// The cleanup on cancel.
-    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>>;
-}
-
-struct AsyncTask<T>(T);
-
-impl<T: Task> Runnable for AsyncTask<T> {
-    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
-        Box::pin(async move { end_of(self.0.process(ctx).await) })
-    }
-
-    fn run_blocking(&self, _ctx: &TaskContext) -> body::BodyEnd {
-        failed("Internal", "an async body was given to a blocking thread".to_owned())
-    }
-
-    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
-        Box::pin(async move { self.0.on_cancel(ctx).await })
-    }
-}
-
-struct Blocking<T>(T);
-
-impl<T: BlockingTask> Runnable for Blocking<T> {
-    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
-        Box::pin(async move { self.run_blocking(&ctx) })
-    }
-
-    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd {
-        end_of(self.0.process(ctx))
-    }
-
-    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
-        Box::pin(async move { self.0.on_cancel(ctx).await })
-    }
-}
-
-/// A body that runs in a process of its own: the process reads the same text.
-struct Isolated {
-    inner: Arc<dyn Runnable>,
-    input: Arc<str>,
-}
-
-impl Isolated {
-    fn of(inner: Arc<dyn Runnable>, input: &str) -> Arc<dyn Runnable> {
-        Arc::new(Self { inner, input: input.into() })
-    }
-}
-
-impl Runnable for Isolated {
-    fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
-        Arc::clone(&self.inner).run(ctx)
-    }
-
-    fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd {
-        self.inner.run_blocking(ctx)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn run_process(
-        self: Arc<Self>,
-        ctx: TaskContext,
-        seat: body::process::Seat,
-    ) -> BoxFuture<'static, body::BodyEnd> {
-        super::isolated::run(ctx, seat, Arc::clone(&self.input))
-    }
-
-    fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
-        Arc::clone(&self.inner).clean_up(ctx)
-    }
-}
-
-fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {
-    match result {
-        Ok(value) => match serde_json::to_string(&value) {
-            Ok(json) if json == "null" => body::BodyEnd::Returned(None),
-            Ok(json) if json.len() > MAX_RESULT_BYTES => failed(
-                "ResultTooLarge",
-                format!("the result has {} bytes as JSON, more than {MAX_RESULT_BYTES}", json.len()),
-            ),
-            Ok(json) => body::BodyEnd::Returned(Some(json)),
-            Err(error) => failed("ResultNotJson", format!("the result cannot be written as JSON: {error}")),
-        },
-        Err(error) => match error.into_failure() {
-            None => body::BodyEnd::Cancelled,
-            Some(failure) => failed(&failure.error_type, failure.message),
-        },
-    }
-}
-
-pub(crate) fn failed(error_type: &str, message: String) -> body::BodyEnd {
-    body::BodyEnd::Failed { error_type: error_type.to_owned(), message }
 }

@@ -19,8 +19,9 @@ use super::live::{Identity, Live};
 use super::messages::{
     Came, Coming, IdsReserved, Leaves, Left, Reply, Resume, Resumed, Start, StartFields, new_record,
 };
-use super::registry::{Model, Runnable};
+use super::registry::Model;
 use super::roster::{Admission, Denial, Roster};
+use super::runnable::Runnable;
 use super::services::Services;
 use super::task_actor::{Origin, TaskActor};
 use super::trace::StartedBy;

@@ -21,7 +21,7 @@ use crate::task::{EventError, TaskKey};
 use super::super::TaskContext;
 use super::super::live::Live;
 use super::super::messages::Reply;
-use super::super::registry::failed;
+use super::super::runnable::failed;
 use super::MAIN_ASKED;
 use super::said::{
     ASK, END, EVENT, End, READY, REFUSED, SIGN, SIGNAL, START, STOP, Signal, Start, Stop, TOOK, VERSION,

@@ -53,6 +53,7 @@
 //! |---|---|
 //! | write a task | [`Task`], [`BlockingTask`], [`ModelSettings`], [`TaskError`] |
 //! | run a body in a process of its own | [`Registry::isolated`], [`run_child_if_asked`] |
+//! | let users start programs as tasks | [`Registry::command`], [`CommandTask`], [`Field`] |
 //! | talk to the task from its body | [`TaskContext`]: events, checks, sleep, signals, children, the host's state |
 //! | start, cancel, signal, watch | [`Coordinator`], [`StartRequest`], [`Receipt`], [`Watch`] |
 //! | mount the HTTP API | [`http::routes`], [`http::Principal`], [`http::HttpOptions`] |

@@ -174,7 +174,8 @@ impl Call {
         body::read(self.request.headers(), &mut self.payload, self.site.options.body_deadline).await
     }
 
-    /// Whether the model exists and the user may start it.
+    /// Whether the model exists and the user may start it: the model's own list and the host's user type must both let
+    /// them. Who is not on the list of a hiding server learns of no model.
     pub(super) fn check_start<U: Principal>(
         &mut self,
         user: &U,
@@ -185,10 +186,14 @@ impl Call {
         if !self.coordinator().has_model(app, model) {
             return Err(Problem::unknown_model(app, model));
         }
-        if user.may_start(app, model) {
+        let is_listed = self.coordinator().may_start(app, model, &user.name());
+        if is_listed && user.may_start(app, model) {
             return Ok(());
         }
         self.entry.forbidden();
+        if !is_listed && self.options().hide_foreign_tasks {
+            return Err(Problem::unknown_model(app, model));
+        }
         Err(Problem::forbidden("you may not start tasks of this model: ask whoever runs this server"))
     }
 

@@ -45,7 +45,8 @@ impl Default for HttpOptions {
 }
 
 impl HttpOptions {
-    /// Whether a task that the caller may not touch is answered as if it did not exist (404 instead of 403).
+    /// Whether a task that the caller may not touch is answered as if it did not exist (404 instead of 403), and a
+    /// command whose list of starters they are not on as one that is not registered.
     #[must_use]
     pub fn hide_foreign_tasks(mut self, hide: bool) -> Self {
         self.hide_foreign_tasks = hide;

@@ -55,6 +55,14 @@ impl Coordinator {
         self.0.registry.model(app, model).is_some()
     }
 
+    /// Whether a principal of that name is one whom the task type lets start it: see
+    /// [`CommandTask::may_start`](crate::CommandTask::may_start). The HTTP routes ask this; [`Coordinator::start`] does
+    /// not, for there the host decides.
+    #[must_use]
+    pub fn may_start(&self, app: &str, model: &str, name: &str) -> bool {
+        self.0.registry.model(app, model).is_some_and(|model| model.lets_start(name))
+    }
+
     /// Starts a task, and answers with its row when that is durable: `running` where there was room, else
     /// `pending`.
     ///

@@ -62,7 +62,7 @@ impl<'de> MapAccess<'de> for OneByOne<'de, '_> {
 }
 
 /// The members of an object in their order, also those that stand twice.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

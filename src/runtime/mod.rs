@@ -9,6 +9,7 @@
 //! | `DbActor`, `intake` | the one writer; group commit |
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `shield`, [`Interrupt`] | a section that ends although it was cancelled; how to break what a body waits for |
+//! | [`CommandTask`] | programs as tasks |
 //! | `lost` | what abandoned bodies cost |
 //! | `hub`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
@@ -24,6 +25,7 @@ mod body_end;
 mod cancel;
 mod cancel_many;
 mod clock;
+mod command;
 mod context;
 mod coordinator;
 mod db_actor;
@@ -72,6 +74,7 @@ mod watch;
 pub use crate::body::Cleaned;
 pub use cancel_many::{CancelManyOptions, CancelledMany, CancelledTask, MAX_CANCELLED_AT_ONCE};
 pub use clock::{Clock, SystemClock};
+pub use command::{CharacterClass, Characters, CommandTask, CommandTaskError, Field, FieldKind};
 pub use context::{TakenSignal, TaskContext};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;

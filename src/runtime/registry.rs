@@ -4,12 +4,13 @@
 //! runs inside a panic boundary.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::body;
 use crate::task::{JsonText, Name, Timeout};
 
+use super::command::{COMMAND_APP, CommandTask, CommandTaskError, Prepared};
 use super::input::read;
 use super::lines::Line;
 use super::metrics::ModelNumbers;
@@ -25,17 +26,17 @@ pub enum RegistryError {
     #[error("`{app}/{model}` is no name of a task type: both match [A-Za-z_][A-Za-z0-9_]{{0,63}}")]
     Name {
         /// The app.
-        app: &'static str,
+        app: String,
         /// The model.
-        model: &'static str,
+        model: String,
     },
     /// Its body is to run in a process of its own, which only Linux has here.
     #[error("`{app}/{model}` is isolated, and processes of their own need Linux")]
     NoProcesses {
         /// The app.
-        app: &'static str,
+        app: String,
         /// The model.
-        model: &'static str,
+        model: String,
     },
     /// It has limits of a process, and no process of its own.
     #[error(
@@ -43,17 +44,25 @@ pub enum RegistryError {
     )]
     LimitsWithoutProcess {
         /// The app.
-        app: &'static str,
+        app: String,
         /// The model.
-        model: &'static str,
+        model: String,
+    },
+    /// A command is not well defined, or its program cannot be run here.
+    #[error("the command `{command}` cannot be registered: {reason}")]
+    Command {
+        /// The command.
+        command: String,
+        /// What is wrong with it.
+        reason: CommandTaskError,
     },
     /// The name is taken.
     #[error("`{app}/{model}` is registered twice")]
     Twice {
         /// The app.
-        app: &'static str,
+        app: String,
         /// The model.
-        model: &'static str,
+        model: String,
     },
     /// Its settings contradict each other.
     #[error(
@@ -61,9 +70,9 @@ pub enum RegistryError {
     )]
     DefaultAboveMaximum {
         /// The app.
-        app: &'static str,
+        app: String,
         /// The model.
-        model: &'static str,
+        model: String,
         /// The default: of the timeout or of the idle timeout.
         given: Timeout,
         /// The maximum.
@@ -88,7 +97,7 @@ pub enum RegistryError {
 #[derive(Default)]
 pub struct Registry {
     /// By app, then by model.
-    models: HashMap<&'static str, HashMap<&'static str, Arc<Model>>>,
+    models: HashMap<Name, HashMap<Name, Arc<Model>>>,
     /// Of each model that has places of its own, in the order of their lines.
     places: Vec<usize>,
     state: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
@@ -146,7 +155,22 @@ impl Registry {
         })
     }
 
-    /// Lets bodies reach state of the host with [`TaskContext::state`]: one value for each type.
+    /// Adds a command: a program that users may start as a task, app `command`, under its name. Its program is looked
+    /// for now. Its process is started through this same executable, as that of [`Registry::isolated`] is:
+    /// [`run_child_if_asked`](crate::run_child_if_asked) must be called.
+    ///
+    /// # Errors
+    /// [`RegistryError::Command`] where it is not well defined or its program is not there; else as
+    /// [`Registry::isolated`].
+    pub fn command(self, command: CommandTask) -> Result<Self, RegistryError> {
+        let name = command.name().to_owned();
+        let Prepared { settings, starters, parse } =
+            command.prepare().map_err(|reason| RegistryError::Command { command: name.clone(), reason })?;
+        let kind = Kind::Process(Inside::Command);
+        self.add_for(starters, COMMAND_APP, &name, settings, kind, parse)
+    }
+
+    /// Lets bodies reach state of the host with [`TaskContext::state`](crate::TaskContext::state): one value for each type.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(mut self, state: Arc<T>) -> Self {
         self.state.insert(TypeId::of::<T>(), state);
@@ -154,41 +178,56 @@ impl Registry {
     }
 
     fn add(
-        mut self,
-        app: &'static str,
-        model: &'static str,
+        self,
+        app: &str,
+        model: &str,
         settings: ModelSettings,
         kind: Kind,
         parse: impl Fn(&str) -> Result<Arc<dyn Runnable>, String> + Send + Sync + 'static,
     ) -> Result<Self, RegistryError> {
+        self.add_for(None, app, model, settings, kind, Box::new(parse))
+    }
+
+    fn add_for(
+        mut self,
+        starters: Option<BTreeSet<String>>,
+        app: &str,
+        model: &str,
+        settings: ModelSettings,
+        kind: Kind,
+        parse: Parse,
+    ) -> Result<Self, RegistryError> {
+        let (app_name, model_name) = (app.to_owned(), model.to_owned());
         if kind.is_process() && !cfg!(target_os = "linux") {
-            return Err(RegistryError::NoProcesses { app, model });
+            return Err(RegistryError::NoProcesses { app: app_name, model: model_name });
         }
         if !kind.is_process() && !settings.child.is_empty() {
-            return Err(RegistryError::LimitsWithoutProcess { app, model });
+            return Err(RegistryError::LimitsWithoutProcess { app: app_name, model: model_name });
         }
-        let names = Name::new(app).and_then(|a| Ok((a, Name::new(model)?)));
-        let (app_name, model_name) = names.map_err(|_| RegistryError::Name { app, model })?;
+        let Ok((app, model)) = Name::new(app).and_then(|app| Ok((app, Name::new(model)?))) else {
+            return Err(RegistryError::Name { app: app_name, model: model_name });
+        };
         let idle = Bounds { default: settings.idle_timeout, ..settings.times };
         if let Some((given, most)) = settings.times.contradiction().or(idle.contradiction()) {
-            return Err(RegistryError::DefaultAboveMaximum { app, model, given, most });
+            return Err(RegistryError::DefaultAboveMaximum { app: app_name, model: model_name, given, most });
         }
         let line = settings.max_running.map_or(Line::COMMON, |places| {
             self.places.push(places);
             Line::of_model(self.places.len() - 1)
         });
         let entry = Arc::new(Model {
-            app: app_name,
-            name: model_name,
+            app: app.clone(),
+            name: model.clone(),
             settings,
             line,
             kind,
-            parse: Box::new(parse),
+            starters,
+            parse,
             numbers: OnceLock::new(),
         });
         match self.models.entry(app).or_default().insert(model, entry) {
             None => Ok(self),
-            Some(_) => Err(RegistryError::Twice { app, model }),
+            Some(_) => Err(RegistryError::Twice { app: app_name, model: model_name }),
         }
     }
 
@@ -212,7 +251,7 @@ impl Registry {
 }
 
 /// How a model reads an input.
-type Parse = Box<dyn Fn(&str) -> Result<Arc<dyn Runnable>, String> + Send + Sync>;
+pub(super) type Parse = Box<dyn Fn(&str) -> Result<Arc<dyn Runnable>, String> + Send + Sync>;
 
 /// What kind of body a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,6 +299,8 @@ pub(crate) struct Model {
     /// Where its tasks wait for a place.
     pub(crate) line: Line,
     pub(crate) kind: Kind,
+    /// Who may start it over HTTP; none is everybody.
+    starters: Option<BTreeSet<String>>,
     parse: Parse,
     /// Set once, when its runtime starts.
     numbers: OnceLock<ModelNumbers>,
@@ -272,6 +313,11 @@ impl Model {
     pub(crate) fn parse(&self, input: &JsonText) -> Result<Arc<dyn Runnable>, String> {
         body::catch(|| (self.parse)(input.as_str()))
             .unwrap_or_else(|_| Err("the task type panicked while it read the input".to_owned()))
+    }
+
+    /// Whether a principal of that name may start it over HTTP, as far as the model says.
+    pub(crate) fn lets_start(&self, name: &str) -> bool {
+        self.starters.as_ref().is_none_or(|starters| starters.contains(name))
     }
 
     /// Keeps the numbers that were registered for it.

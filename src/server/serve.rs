@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use actix_rt::System;
 
-use crate::runtime::{Coordinator, Readiness, Registry, Runtime, RuntimeError, RuntimeSettings};
+use crate::runtime::{
+    Coordinator, Readiness, Registry, RegistryError, Runtime, RuntimeError, RuntimeSettings,
+};
 
 use super::auth::{Auth, AuthError};
 use super::demo::{DataDir, DemoError, register_demo};
@@ -51,6 +53,9 @@ pub enum ServeError {
     /// The demo models.
     #[error(transparent)]
     Demo(#[from] DemoError),
+    /// A command of the settings file.
+    #[error(transparent)]
+    Command(#[from] RegistryError),
     /// The folder for `HashFileTask`.
     #[error("cannot use the data folder {folder}: {reason}", folder = .folder.display())]
     DataDir {
@@ -80,6 +85,7 @@ impl ServeError {
             | Self::Auth(_)
             | Self::Runtime(_)
             | Self::Demo(_)
+            | Self::Command(_)
             | Self::DataDir { .. }
             | Self::Signals(_)
             | Self::Http(_) => CANNOT_START,
@@ -165,6 +171,9 @@ fn registry(settings: &Settings) -> Result<Registry, ServeError> {
     let mut registry = Registry::new();
     if let Some(folder) = &settings.data_dir {
         registry = registry.state(Arc::new(data_dir(folder)?));
+    }
+    for command in &settings.commands {
+        registry = registry.command(command.clone())?;
     }
     Ok(if settings.demo { register_demo(registry)? } else { registry })
 }

@@ -4,6 +4,7 @@
 //! that JavaScript holds it exactly, and is written without sign, zero in front or fraction. A [`TaskKey`] that
 //! exists is therefore always fit for a path, a log line and a database column.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -54,6 +55,13 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A name is looked up by its text.
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

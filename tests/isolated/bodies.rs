@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quell::{Cleaned, ModelSettings, Registry, RegistryError, Task, TaskContext, TaskError};
+use quell::{
+    Cleaned, CommandTask, Field, FieldKind, ModelSettings, Registry, RegistryError, Task, TaskContext,
+    TaskError,
+};
 use serde_json::{Value, json};
 
 /// The task type, once for each kind of settings.
@@ -53,7 +56,20 @@ pub(crate) fn registry() -> Result<Registry, RegistryError> {
         .isolated::<Patient>()?
         .isolated::<Small>()?
         .isolated::<Brief>()?
-        .isolated::<Few>()
+        .isolated::<Few>()?
+        .command(say())
+}
+
+/// A command: says a word and sleeps; its cleanup makes a file.
+fn say() -> CommandTask {
+    let text = || Field::new(FieldKind::text());
+    CommandTask::new("say", "sh")
+        .arguments(["-c", "echo \"$1\"; exec sleep \"$2\"", "say", "{input.word}", "{input.sleep}"])
+        .field("word", text())
+        .field("sleep", Field::new(FieldKind::Integer { min: 0, max: 600 }).default_value(0))
+        .field("cleaned", text())
+        .cleanup("touch", ["--", "{input.cleaned}"])
+        .may_start(["nobody"])
 }
 
 async fn act(act: &str, value: &Value, ctx: TaskContext) -> Result<Value, TaskError> {

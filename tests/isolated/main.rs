@@ -21,7 +21,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use quell::task::{Cleanup, JsonText, Status, StoppedBy, TaskKey, Timeout};
-use quell::{CancelOptions, RuntimeSettings, StartRequest};
+use quell::{CancelOptions, Coordinator, RuntimeSettings, StartRequest};
 use serde_json::{Value, json};
 
 use world::{
@@ -62,6 +62,8 @@ fn main() -> ExitCode {
         i20_a_flood_is_slowed_down_and_loses_nothing,
         what_comes_beyond_the_limit_of_processes_waits,
         no_zombie_no_file_and_no_thread_is_left,
+        a_command_is_a_task_of_the_application_too,
+        a_command_that_still_waits_is_not_cleaned_up_after_and_a_cleanup_waits_for_no_body,
         when_the_server_dies_its_processes_die,
     ]
     .into();
@@ -231,6 +233,42 @@ fn i17_a_death_is_told_in_the_error_type() {
         }
         let key = start(&on, "Patient", "exit", json!(4)).await;
         assert_eq!(failure_of(&ended(&on, &key).await).0, "exit_code");
+    });
+}
+
+/// Starts the command: `sleep` seconds, and the file that its cleanup makes.
+async fn command(on: &Coordinator, sleep: u32, cleaned: &Path) -> TaskKey {
+    let input = json!({ "word": "two words", "sleep": sleep, "cleaned": cleaned }).to_string();
+    let request = StartRequest::new("command", "say", "ann").input(JsonText::from_text(&input).unwrap());
+    on.start(request).await.unwrap().key
+}
+
+fn a_command_is_a_task_of_the_application_too() {
+    with(async |on| {
+        // The host may start it for anybody; who may over HTTP is another question.
+        assert!(!on.may_start("command", "say", "ann") && on.may_start("command", "say", "nobody"));
+        let key = command(&on, 0, Path::new("unused")).await;
+        assert_eq!(value_of(&ended(&on, &key).await), json!({ "exit_code": 0 }));
+        assert_eq!(event(&on, &key, "stdout").await["line"], "two words");
+        assert!(!Path::new("unused").exists());
+    });
+}
+
+fn a_command_that_still_waits_is_not_cleaned_up_after_and_a_cleanup_waits_for_no_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    with_settings(RuntimeSettings { max_processes: 1, ..RuntimeSettings::default() }, async |on| {
+        let first = command(&on, 600, &file("first")).await;
+        event(&on, &first, "stdout").await;
+        let (second, third) =
+            (command(&on, 600, &file("second")).await, command(&on, 600, &file("third")).await);
+        assert_eq!(cancel(&on, &second).await, StoppedBy::Dropped);
+        assert_eq!((ended(&on, &second).await.cleanup, file("second").exists()), (None, false));
+        // The third takes the place of the first, and its cleanup has another.
+        assert_eq!(cancel(&on, &first).await, StoppedBy::Killed);
+        assert_eq!((ended(&on, &first).await.cleanup, file("first").exists()), (Some(Cleanup::Done), true));
+        event(&on, &third, "stdout").await;
+        assert_eq!(cancel(&on, &third).await, StoppedBy::Killed);
     });
 }
 

@@ -11,6 +11,7 @@ mod access;
 mod architecture;
 mod bad_days;
 mod bench;
+mod commands;
 mod deaf_log;
 mod documents;
 mod events;

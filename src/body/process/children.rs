@@ -5,7 +5,7 @@ use std::{io, thread};
 
 use futures_util::future::BoxFuture;
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::attempt::{Attempt, finish};
@@ -23,6 +23,8 @@ pub(crate) struct Seat {
 pub(crate) struct Children {
     thread: Handle,
     room: Arc<Semaphore>,
+    /// Room for cleanups: apart, for they must not wait for bodies that wait for them to be done.
+    cleaning: Arc<Semaphore>,
     keeper: Arc<Keeper>,
     _closing: DropGuard,
 }
@@ -42,8 +44,37 @@ impl Children {
             runtime.shutdown_background();
             kept.close();
         })?;
-        let room = Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { thread: handle, room, keeper, _closing: closing.drop_guard() })
+        let room = || Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { thread: handle, room: room(), cleaning: room(), keeper, _closing: closing.drop_guard() })
+    }
+
+    /// Does something with a child for a cleanup, on the thread of the children; none where that thread has ended.
+    ///
+    /// # Cancel safety
+    /// When what is returned is dropped, the work is dropped too, and its child is killed.
+    pub(crate) fn clean<T, W>(&self, work: W) -> impl Future<Output = Option<T>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(Seat) -> BoxFuture<'static, T> + Send + 'static,
+    {
+        let (mut reply, answer) = oneshot::channel();
+        let (cleaning, keeper) = (Arc::clone(&self.cleaning), Arc::clone(&self.keeper));
+        self.thread.spawn(async move {
+            let work = async {
+                let place = cleaning.acquire_owned().await.ok()?;
+                Some(work(Seat { keeper, _place: place }).await)
+            };
+            let done = tokio::select! {
+                biased;
+                () = reply.closed() => None,
+                done = work => done,
+            };
+            if let Some(done) = done {
+                // Err: nobody waits any more.
+                let _ = reply.send(done);
+            }
+        });
+        async move { answer.await.ok() }
     }
 }
 

@@ -1,4 +1,6 @@
 //! What a child prints, line by line, each of a bounded length.
+//!
+//! A line ends with LF, with CR LF, or with a CR alone: programs that show their progress write one line over another.
 
 use super::pipe::Outlet;
 
@@ -52,29 +54,50 @@ impl Lines {
 /// Cuts bytes into lines.
 struct Splitter {
     max: usize,
-    /// What was read and not looked at.
-    unread: Vec<u8>,
+    /// What was read; up to `seen` it was looked at.
+    bytes: Vec<u8>,
+    seen: usize,
     line: Vec<u8>,
     is_cut: bool,
+    /// The last line ended with CR: a LF that follows belongs to it.
+    is_after_return: bool,
 }
 
 impl Splitter {
     fn new(max: usize) -> Self {
-        Self { max, unread: Vec::new(), line: Vec::new(), is_cut: false }
+        Self { max, bytes: Vec::new(), seen: 0, line: Vec::new(), is_cut: false, is_after_return: false }
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        self.unread.extend_from_slice(bytes);
+        self.bytes.drain(..std::mem::take(&mut self.seen));
+        self.bytes.extend_from_slice(bytes);
     }
 
     fn next(&mut self) -> Option<Line> {
-        let end = self.unread.iter().position(|byte| *byte == b'\n');
-        let part: Vec<u8> = self.unread.drain(..end.map_or(self.unread.len(), |end| end + 1)).collect();
-        let text = part.strip_suffix(b"\n").unwrap_or(&part);
-        let room = self.max.saturating_sub(self.line.len());
-        self.is_cut |= text.len() > room;
-        self.line.extend_from_slice(text.get(..room.min(text.len())).unwrap_or_default());
-        end.map(|_| self.take())
+        loop {
+            let unseen = self.bytes.get(self.seen..).unwrap_or_default();
+            let end = unseen.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let text = unseen.get(..end.unwrap_or(unseen.len())).unwrap_or_default();
+            let ending = end.and_then(|end| unseen.get(end).copied());
+            self.seen += text.len() + usize::from(ending.is_some());
+            let room = self.max.saturating_sub(self.line.len());
+            self.is_cut |= text.len() > room;
+            self.line.extend_from_slice(text.get(..room.min(text.len())).unwrap_or_default());
+            let is_empty = self.line.is_empty() && !self.is_cut;
+            match ending {
+                None => {
+                    self.is_after_return &= is_empty;
+                    return None;
+                }
+                // The second half of an end, or one that ends nothing.
+                Some(b'\n') if is_empty && self.is_after_return => self.is_after_return = false,
+                Some(b'\r') if is_empty => {}
+                Some(ending) => {
+                    self.is_after_return = ending == b'\r';
+                    return Some(self.take());
+                }
+            }
+        }
     }
 
     fn last(&mut self) -> Option<Line> {
@@ -82,11 +105,8 @@ impl Splitter {
     }
 
     fn take(&mut self) -> Line {
-        let mut bytes = std::mem::take(&mut self.line);
+        let bytes = std::mem::take(&mut self.line);
         let is_cut = std::mem::take(&mut self.is_cut);
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
         match String::from_utf8(bytes) {
             Ok(text) => Line { text, is_cut, is_utf8: true },
             Err(error) => {
@@ -125,6 +145,13 @@ mod tests {
         assert_eq!(lines(100, &[b"one\n\ntwo\r\nthree"]), expected);
         assert_eq!(lines(100, &[b"o", b"ne", b"\n", b"\nt", b"wo\r", b"\nthree\n"]), expected);
         assert!(lines(100, &[b""]).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_written_over_is_a_line_too() {
+        let expected = [whole("10%"), whole("100%"), whole(""), whole("done")];
+        assert_eq!(lines(100, &[b"\r10%\r100%\r\n\ndone\n"]), expected);
+        assert_eq!(lines(100, &[b"\r", b"10%\r", b"\r100%", b"\r", b"\n", b"\r\ndone\r"]), expected);
     }
 
     #[test]

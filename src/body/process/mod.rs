@@ -27,4 +27,4 @@ pub(crate) use lines::{Line, Lines};
 pub(crate) use pipe::{Inlet, Outlet};
 pub(crate) use shim::{Order, arm, become_program, is_child, take_pipes, tell_parent};
 pub(crate) use spawn::{Launch, Process};
-pub(crate) use supervise::{Death, Talked, supervise};
+pub(crate) use supervise::{Death, Talked, see_out, supervise};

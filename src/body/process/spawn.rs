@@ -116,6 +116,11 @@ impl Process {
         let _ = self.exit.readable().await;
     }
 
+    /// Fires when the child is dead and its group is gone.
+    pub(crate) fn death(&self) -> CancellationToken {
+        self.dead.clone()
+    }
+
     /// Sends a signal to the child and all that stayed in its group. Does nothing once it is reaped.
     pub(super) fn signal(&self, signal: Signal) {
         if !self.is_reaped {

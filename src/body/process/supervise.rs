@@ -106,6 +106,28 @@ pub(crate) async fn supervise(
     }
 }
 
+/// Sees a child to its end that nobody asks to stop; comes back when it is reaped and all it said is heard. Dropped, it
+/// kills the child.
+pub(crate) async fn see_out(mut process: Process, hear: impl Future<Output = ()>) -> Death {
+    tokio::pin!(hear);
+    let mut is_heard = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = process.died() => break,
+            () = &mut hear, if !is_heard => is_heard = true,
+        }
+    }
+    let status = process.reap().unwrap_or_default();
+    if !is_heard {
+        hear.await;
+    }
+    match (status.signal(), status.code()) {
+        (Some(number), _) => Death::Signal(number),
+        (None, code) => Death::Exit(code.unwrap_or_default()),
+    }
+}
+
 /// Whether the signal is one that we sent to stop the task.
 fn is_ours(number: i32, is_asked: bool, is_stopped: bool) -> bool {
     (is_asked && number == Signal::TERM.as_raw()) || (is_stopped && number == Signal::KILL.as_raw())

@@ -22,7 +22,7 @@ mod said;
 mod server;
 
 #[cfg(target_os = "linux")]
-pub(crate) use server::run;
+pub(crate) use server::{name_of, run};
 
 /// Whether `main` of this process has said that it runs children.
 static MAIN_ASKED: AtomicBool = AtomicBool::new(false);
@@ -88,6 +88,14 @@ pub(crate) fn is_child() -> bool {
 #[cfg(feature = "server")]
 pub(crate) fn main_runs_children() -> bool {
     cfg!(target_os = "linux") && MAIN_ASKED.load(Ordering::SeqCst)
+}
+
+/// The end of a body whose process cannot be started, because `main` would not know what it is for.
+#[cfg(target_os = "linux")]
+pub(crate) fn no_entry() -> Option<crate::body::BodyEnd> {
+    let words = "the host's main does not call quell::run_child_if_asked, so no process can be started";
+    let is_asked = MAIN_ASKED.load(Ordering::SeqCst);
+    (!is_asked).then(|| super::runnable::failed("no_child_entry", words.to_owned()))
 }
 
 /// Starts the thread of processes, where there are models that need it.

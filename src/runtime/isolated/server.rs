@@ -22,7 +22,7 @@ use super::super::TaskContext;
 use super::super::live::Live;
 use super::super::messages::Reply;
 use super::super::runnable::failed;
-use super::MAIN_ASKED;
+use super::no_entry;
 use super::said::{
     ASK, END, EVENT, End, READY, REFUSED, SIGN, SIGNAL, START, STOP, Signal, Start, Stop, TOOK, VERSION,
 };
@@ -56,10 +56,8 @@ struct Said {
 /// Runs the body of `ctx` in a process of its own, to its end.
 pub(crate) fn run(ctx: TaskContext, seat: Seat, input: Arc<str>) -> BoxFuture<'static, BodyEnd> {
     Box::pin(async move {
-        if !MAIN_ASKED.load(std::sync::atomic::Ordering::SeqCst) {
-            let words =
-                "the host's main does not call quell::run_child_if_asked, so no process can be started";
-            return failed("no_child_entry", words.to_owned());
+        if let Some(end) = no_entry() {
+            return end;
         }
         let order = Order::new(ctx.live().model.settings.child, Vec::new());
         let launch = Launch { order, environment: None, folder: None, has_input: true };
@@ -116,7 +114,8 @@ fn why_it_died(death: Death, ctx: &TaskContext, tail: &Tail) -> BodyEnd {
     }
 }
 
-fn name_of(signal: i32) -> &'static str {
+/// A name for people of a signal that may end a process; empty where it says no more than the number.
+pub(crate) fn name_of(signal: i32) -> &'static str {
     match signal {
         4 => " (SIGILL)",
         6 => " (SIGABRT)",

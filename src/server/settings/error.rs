@@ -62,6 +62,20 @@ pub enum SettingsError {
         /// The file.
         file: PathBuf,
     },
+    /// A key of the file that must be there is not.
+    #[error("there is no key `{key}` in {file}", file = .file.display())]
+    MissingKey {
+        /// The key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file names commands and others than its user may change it.
+    #[error("{file} names commands and others may change it: run `chmod go-w {file}`", file = .file.display())]
+    OthersMayWrite {
+        /// The file.
+        file: PathBuf,
+    },
     /// The file is no TOML.
     #[error("cannot read {file} as TOML: line {line}: {reason}", file = .file.display())]
     Toml {

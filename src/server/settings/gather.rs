@@ -22,16 +22,18 @@ pub fn load(flags: &Flags) -> Result<Settings, SettingsError> {
     resolve(flags, &variables, file.as_ref())
 }
 
-/// The variables that mean something here.
+/// The variables: what means something here, and what a command may be given.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variables() -> Result<BTreeMap<String, String>, SettingsError> {
     let mut variables = BTreeMap::new();
     for (name, value) in std::env::vars_os() {
         let Ok(name) = name.into_string() else { continue };
-        if !(name.starts_with("QUELL_") || name == "RUST_LOG" || name == "NO_COLOR") {
+        let is_ours = name.starts_with("QUELL_") || name == "RUST_LOG" || name == "NO_COLOR";
+        let value = value.into_string();
+        if !is_ours && value.is_err() {
             continue;
         }
-        let Ok(value) = value.into_string() else {
+        let Ok(value) = value else {
             return Err(SettingsError::Hidden {
                 from: Source::Variable(shown(&name)),
                 allowed: "its value must be UTF-8".to_owned(),
@@ -63,5 +65,10 @@ fn read(path: &Path) -> io::Result<TomlFile> {
     {
         return Err(io::Error::other("it is larger than 1 MiB"));
     }
-    Ok(TomlFile { path: path.to_owned(), text: Secret::new(text), others_may_read: mode & 0o077 != 0 })
+    Ok(TomlFile {
+        path: path.to_owned(),
+        text: Secret::new(text),
+        others_may_read: mode & 0o077 != 0,
+        others_may_write: mode & 0o022 != 0,
+    })
 }

@@ -70,6 +70,8 @@ pub(super) struct Layers<'a> {
     variables: &'a BTreeMap<String, String>,
     keys: BTreeMap<String, String>,
     file: PathBuf,
+    /// What the file says of commands.
+    pub(super) commands: Option<toml::Value>,
 }
 
 impl<'a> Layers<'a> {
@@ -82,8 +84,9 @@ impl<'a> Layers<'a> {
         if let Some(name) = variables.keys().find(|name| name.starts_with("QUELL_") && !known(name)) {
             return Err(SettingsError::UnknownVariable(shown(name)));
         }
-        let keys = file.map(keys).transpose()?.unwrap_or_default();
-        Ok(Self { variables, keys, file: file.map(|file| file.path.clone()).unwrap_or_default() })
+        let (keys, commands) = file.map(keys).transpose()?.unwrap_or_default();
+        let file = file.map(|file| file.path.clone()).unwrap_or_default();
+        Ok(Self { variables, keys, file, commands })
     }
 
     /// The value that wins.
@@ -151,13 +154,17 @@ fn variable(key: &str) -> String {
     format!("QUELL_{}", key.to_uppercase())
 }
 
-fn keys(file: &TomlFile) -> Result<BTreeMap<String, String>, SettingsError> {
-    let table = toml(file)?;
+type Keys = (BTreeMap<String, String>, Option<toml::Value>);
+
+fn keys(file: &TomlFile) -> Result<Keys, SettingsError> {
+    let mut table = toml(file)?;
+    let commands = table.remove("command");
     let secret = SECRETS.into_iter().find(|key| table.contains_key(*key));
     if let (true, Some(key)) = (file.others_may_read, secret) {
         return Err(SettingsError::OthersMayRead { key: key.to_owned(), file: file.path.clone() });
     }
-    table.into_iter().map(|(key, value)| text(&file.path, key, value)).collect()
+    let keys = table.into_iter().map(|(key, value)| text(&file.path, key, value));
+    Ok((keys.collect::<Result<_, _>>()?, commands))
 }
 
 fn toml(file: &TomlFile) -> Result<toml::Table, SettingsError> {

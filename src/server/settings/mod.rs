@@ -9,10 +9,14 @@
 //! seen where each is used.
 
 mod auth;
+mod commands;
+#[cfg(test)]
+mod commands_tests;
 mod error;
 mod flags;
 mod gather;
 mod http;
+mod keys;
 mod layers;
 mod parse;
 mod secret;
@@ -23,6 +27,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::runtime::CommandTask;
 use crate::task::Timeout;
 
 pub use auth::{AuthSettings, JwtKeySource, JwtSettings, TokenSource};
@@ -36,7 +41,7 @@ use error::shown;
 use layers::{Given, Layers};
 
 /// All settings of `quell serve`, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `HOST:PORT` to listen on.
     pub bind: String,
@@ -74,6 +79,8 @@ pub struct Settings {
     pub max_processes: usize,
     /// Whether a commit waits for the disk.
     pub synchronous: Synchronous,
+    /// The commands that the file names.
+    pub commands: Vec<CommandTask>,
     /// How the log is written.
     pub log: LogSettings,
 }
@@ -116,6 +123,8 @@ pub struct TomlFile {
     pub text: Secret,
     /// Whether other users than its owner may read or change it.
     pub others_may_read: bool,
+    /// Whether other users than its owner may change it.
+    pub others_may_write: bool,
 }
 
 /// Settles each setting: the flag wins, then the variable, then the file, then the default.
@@ -178,6 +187,7 @@ pub fn resolve(
             Synchronous::Full,
             parse::synchronous,
         )?,
+        commands: commands::commands(layers.commands.as_ref(), file, variables)?,
         log: log(&layers, flags, variables)?,
     })
 }

@@ -152,6 +152,23 @@ pub(super) fn count(given: &Given, least: usize) -> Result<usize, SettingsError>
     }
 }
 
+/// A size: `512MiB`, or a plain number of bytes.
+pub(super) fn bytes(given: &Given) -> Result<u64, SettingsError> {
+    let digits = given.text.find(|c: char| !c.is_ascii_digit()).unwrap_or(given.text.len());
+    let (number, unit) = given.text.split_at_checked(digits).unwrap_or_default();
+    let factor = match unit.trim_start() {
+        "" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let bytes =
+        number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    let allowed = "give a size above 0, such as 512MiB, 2GiB, or a number of bytes";
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| given.refuse(allowed))
+}
+
 pub(super) fn synchronous(given: &Given) -> Result<Synchronous, SettingsError> {
     match given.text.as_str() {
         "full" => Ok(Synchronous::Full),
@@ -180,7 +197,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, SettingsError> {
 }
 
 /// `30s`, `500ms`, `2m`, `1.5h`, `30d`, or a plain number of seconds.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let seconds = match unit {

@@ -15,7 +15,12 @@ fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn toml(text: &str) -> TomlFile {
-    TomlFile { path: PathBuf::from("quell.toml"), text: Secret::new(text), others_may_read: false }
+    TomlFile {
+        path: PathBuf::from("quell.toml"),
+        text: Secret::new(text),
+        others_may_read: false,
+        others_may_write: false,
+    }
 }
 
 fn with(flags: &Flags, env: &[(&str, &str)], file: &str) -> Result<Settings, SettingsError> {

@@ -10,25 +10,30 @@ use super::wait::{eventually, in_time};
 /// A task, as paths name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Task {
+    pub(crate) app: String,
     pub(crate) model: String,
     pub(crate) id: i64,
 }
 
 impl Task {
     pub(crate) fn new(model: &str, id: i64) -> Self {
-        Self { model: model.to_owned(), id }
+        Self::of("tests", model, id)
+    }
+
+    pub(crate) fn of(app: &str, model: &str, id: i64) -> Self {
+        Self { app: app.to_owned(), model: model.to_owned(), id }
     }
 
     pub(crate) fn path(&self) -> String {
-        format!("/tasks/tests/{}/{}", self.model, self.id)
+        format!("/tasks/{}/{}/{}", self.app, self.model, self.id)
     }
 
     pub(crate) fn cancel(&self) -> String {
-        format!("/cancel/tests/{}/{}", self.model, self.id)
+        format!("/cancel/{}/{}/{}", self.app, self.model, self.id)
     }
 
     pub(crate) fn stream(&self) -> String {
-        format!("/stream/tests/{}/{}", self.model, self.id)
+        format!("/stream/{}/{}/{}", self.app, self.model, self.id)
     }
 
     pub(crate) fn signal(&self, name: &str) -> String {
@@ -149,6 +154,13 @@ impl Client {
     /// Starts a demo task, which must be accepted.
     pub(crate) async fn start(&self, model: &str, input: Value) -> Task {
         self.start_with(model, &json!({ "input": input })).await
+    }
+
+    /// Starts a task of a command, which must be accepted.
+    pub(crate) async fn command(&self, name: &str, input: Value) -> Task {
+        let row =
+            self.post_json(&format!("/tasks/command/{name}"), &json!({ "input": input })).await.with(202);
+        Task::of("command", name, row["id"].as_i64().expect("a number"))
     }
 
     pub(crate) async fn start_with(&self, model: &str, body: &Value) -> Task {

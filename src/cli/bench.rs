@@ -20,13 +20,13 @@ pub(super) struct BenchArgs {
     /// Small counts, a few seconds: shows that everything works.
     #[arg(long)]
     quick: bool,
-    /// Cancel 100,000 tasks at once, too.
+    /// Do what takes minutes, too: 100,000 cancels and timeouts at once, a million finished tasks, a million rows.
     #[arg(long)]
     large: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only these scenarios: memory, bodies, disk, start, cancel, storm.
+    /// Only these scenarios: pending, finished, memory, bodies, disk, start, cancel, storm, timeouts, events, growth.
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<Scenario>,
     /// When a commit counts as written.

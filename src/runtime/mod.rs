@@ -69,6 +69,9 @@ pub use crate::body::Cleaned;
 pub use cancel_many::{CancelManyOptions, CancelledMany, CancelledTask, MAX_CANCELLED_AT_ONCE};
 pub use clock::{Clock, SystemClock};
 pub use context::{TakenSignal, TaskContext};
+/// For measurements.
+#[cfg(feature = "server")]
+pub(crate) use deadlines::{Deadlines, Slot};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use interrupt::Interrupt;

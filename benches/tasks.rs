@@ -1,4 +1,4 @@
-//! Tasks through the handle: start and complete, and cancel. What an application sees, the disk included.
+//! Tasks through the handle: start and complete, events, and cancel. What an application sees, the disk included.
 
 #![expect(
     clippy::expect_used,
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::try_join_all;
+use quell::task::JsonText;
 use quell::{Coordinator, Registry, Runtime, RuntimeSettings, StartRequest, Task, TaskContext, TaskError};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -41,8 +42,27 @@ impl Task for Idle {
     }
 }
 
+/// Sends so many events.
+#[derive(serde::Deserialize)]
+struct Sends {
+    count: u64,
+}
+
+impl Task for Sends {
+    const APP: &'static str = "bench";
+    const MODEL: &'static str = "Sends";
+    type Output = ();
+
+    async fn process(&self, ctx: TaskContext) -> std::result::Result<(), TaskError> {
+        for step in 0..self.count {
+            ctx.send_event("step", &serde_json::json!({ "step": step })).await?;
+        }
+        Ok(())
+    }
+}
+
 async fn start(dir: &std::path::Path) -> Result<Coordinator> {
-    let registry = Registry::new().task::<Noop>()?.task::<Idle>()?;
+    let registry = Registry::new().task::<Noop>()?.task::<Idle>()?.task::<Sends>()?;
     let url = format!("sqlite://{}", dir.join("tasks.db").display());
     let coordinator = Runtime::start(&url, registry, RuntimeSettings::default()).await?;
     lives(&coordinator, 1, 1).await?;
@@ -65,6 +85,19 @@ async fn lives(coordinator: &Coordinator, in_flight: u64, count: u64) -> Result<
     };
     let began = Instant::now();
     try_join_all((0..in_flight).map(|_| client())).await?;
+    Ok(began.elapsed())
+}
+
+/// As many events by as many tasks at once, until all are durable.
+async fn events(coordinator: &Coordinator, tasks: u64, count: u64) -> Result<Duration> {
+    let input = JsonText::from_value(&serde_json::json!({ "count": count.div_ceil(tasks) }))?;
+    let sender = async |_| {
+        let started = coordinator.start(request(Sends::MODEL).input(input.clone())).await?;
+        coordinator.result(&started.key).await?;
+        Result::Ok(())
+    };
+    let began = Instant::now();
+    try_join_all((0..tasks).map(sender)).await?;
     Ok(began.elapsed())
 }
 
@@ -91,6 +124,14 @@ fn tasks(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("in flight", in_flight), |bencher| {
             bencher
                 .iter_custom(|count| system.block_on(lives(&coordinator, in_flight, count)).expect("lives"));
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("events");
+    group.throughput(Throughput::Elements(1));
+    for tasks in [1, 64] {
+        group.bench_function(BenchmarkId::new("tasks", tasks), |bencher| {
+            bencher.iter_custom(|count| system.block_on(events(&coordinator, tasks, count)).expect("events"));
         });
     }
     group.finish();

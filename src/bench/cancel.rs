@@ -16,14 +16,23 @@ use super::folder::Folder;
 use super::library::{Idle, Library, inside};
 use super::plain::{GROUP, Plain};
 use super::rows::Rows;
-use super::sample::{median, median_share, quantiles, tenths};
+use super::sample::{median, median_share, quantiles, share, tenths};
 use super::{Bar, BenchError, Cancelled, Options, Scenario, Storm};
 
 /// Cancels in flight at once: below the number of commands that the runtime lets wait.
 const AT_ONCE: usize = 40_000;
 
+/// The runtime's number of groups that it has committed.
+const COMMITS: &str = "quell_db_commit_seconds_count";
+
 /// What the runtime may take beside the commit, at the median.
 const OVER_MICROS: u32 = 120;
+
+/// The most commits of a cancel, at the mean: one, and room for a body that was slow to stop.
+const MOST_COMMITS: f64 = 1.05;
+
+/// Up to so many are to end within a tenth of a second.
+const FEW: u32 = 5_000;
 
 /// How long one cancel may take.
 const WAIT: Duration = Duration::from_secs(120);
@@ -32,12 +41,13 @@ pub(super) fn one_by_one(options: &Options, cancels: u32) -> Result<Cancelled, B
     let folder = Folder::new(&options.dir)?;
     let (ours, plain) = (folder.file("runtime.db"), folder.file("plain.db"));
     let synchronous = options.synchronous;
-    let (times, limits) = inside(Scenario::Cancel, async move || {
+    let (times, limits, commits) = inside(Scenario::Cancel, async move || {
         let mut library = Library::start(&ours, synchronous).await?;
         let mut plain = Plain::open(&plain, synchronous, Idle::MODEL)?;
         let keys = library.start_idle(Idle::MODEL, cancels).await?;
         let ids = plain.begin_many(cancels)?;
         let (mut times, mut limits) = (Vec::new(), Vec::new());
+        let before = library.number(COMMITS)?;
         for (key, id) in keys.iter().zip(ids) {
             let began = Instant::now();
             cancel(&library.coordinator, key).await?;
@@ -47,15 +57,29 @@ pub(super) fn one_by_one(options: &Options, cancels: u32) -> Result<Cancelled, B
             plain.commit(&[write])?;
             limits.push(began.elapsed());
         }
+        let commits = library.number(COMMITS)?.saturating_sub(before);
         library.stop().await;
-        Ok((times, limits))
+        Ok((times, limits, commits))
     })?;
+    // As many as fit: it is about one of each.
+    let commits = f64::from(u32::try_from(commits).unwrap_or(u32::MAX));
+    let commits_each = share(commits, f64::from(cancels.max(1)));
     let (micros, limit_micros) = (quantiles(times), quantiles(limits));
     let over_limit_micros = tenths(micros.p50 - limit_micros.p50);
     let bar =
         Some(Bar::new(format!("≤ limit + {OVER_MICROS} µs"), over_limit_micros <= f64::from(OVER_MICROS)));
     let p99_bar = Some(Bar::new("≤ 2 × p50", micros.p99 <= 2.0 * micros.p50));
-    Ok(Cancelled { cancels, micros, limit_micros, over_limit_micros, bar, p99_bar })
+    let commits_bar = Some(Bar::new("one, not two", commits_each <= MOST_COMMITS));
+    Ok(Cancelled {
+        cancels,
+        micros,
+        limit_micros,
+        over_limit_micros,
+        bar,
+        p99_bar,
+        commits_each,
+        commits_bar,
+    })
 }
 
 pub(super) fn at_once(options: &Options, tasks: u32, rounds: u32) -> Result<Storm, BenchError> {
@@ -77,17 +101,9 @@ pub(super) fn at_once(options: &Options, tasks: u32, rounds: u32) -> Result<Stor
     })?;
     let (seconds, limit_seconds) = (median(&times), median(&limits));
     let share_of_limit = median_share(&limits, &times);
-    let bar = most(tasks).map(|most| Bar::new(format!("≤ {most} s"), seconds <= most));
+    let most = if tasks <= FEW { 0.1 } else { 1.5 };
+    let bar = Some(Bar::new(format!("≤ {most} s"), seconds <= most));
     Ok(Storm { tasks, seconds, limit_seconds, share_of_limit, bar, times, limits })
-}
-
-/// What is asked, in seconds.
-fn most(tasks: u32) -> Option<f64> {
-    match tasks {
-        5_000 => Some(0.1),
-        100_000 => Some(1.5),
-        _ => None,
-    }
 }
 
 /// Cancels a task, and insists that it has stopped because of that.

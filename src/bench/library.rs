@@ -19,6 +19,8 @@ use crate::runtime::{
 use crate::store::Synchronous;
 use crate::task::{TaskError, TaskKey};
 
+use super::events::Sends;
+use super::timeouts::{Drops, Timed};
 use super::{BenchError, Scenario};
 
 pub(super) const APP: &str = "bench";
@@ -34,7 +36,7 @@ const SHUTDOWN: Duration = Duration::from_secs(60);
 const FIRST_POLL: Duration = Duration::from_secs(30);
 
 /// Starts in flight where many tasks are made ready.
-const STARTS: usize = 512;
+pub(super) const STARTS: usize = 512;
 
 /// Bodies that were polled.
 #[derive(Debug, Default)]
@@ -95,6 +97,8 @@ impl Task for Waiting {
 /// A runtime.
 pub(super) struct Library {
     pub(super) coordinator: Coordinator,
+    /// When bodies were dropped that say so.
+    pub(super) drops: Arc<Drops>,
     polled: Arc<Polled>,
     /// How many idle bodies there were.
     begun: u32,
@@ -112,9 +116,15 @@ impl Library {
         synchronous: Synchronous,
         more: impl FnOnce(Registry) -> Result<Registry, RegistryError>,
     ) -> Result<Self, BenchError> {
-        let polled = Arc::new(Polled::default());
-        let registry =
-            Registry::new().task::<Noop>()?.task::<Idle>()?.task::<Waiting>()?.state(Arc::clone(&polled));
+        let (polled, drops) = (Arc::new(Polled::default()), Arc::new(Drops::default()));
+        let registry = Registry::new()
+            .task::<Noop>()?
+            .task::<Idle>()?
+            .task::<Waiting>()?
+            .task::<Timed>()?
+            .task::<Sends>()?
+            .state(Arc::clone(&polled))
+            .state(Arc::clone(&drops));
         let registry = more(registry)?;
         let settings = RuntimeSettings {
             max_running: 1_000_000,
@@ -127,7 +137,7 @@ impl Library {
         // One life first: it reaches every part, so that a scenario does not measure how a runtime wakes up.
         let first = coordinator.start(Self::request(Noop::MODEL)).await?;
         coordinator.result(&first.key).await?;
-        Ok(Self { coordinator, polled, begun: 0 })
+        Ok(Self { coordinator, drops, polled, begun: 0 })
     }
 
     pub(super) fn request(model: &str) -> StartRequest {
@@ -153,6 +163,14 @@ impl Library {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(keys)
+    }
+
+    /// One of the runtime's numbers, which count what is durable.
+    pub(super) fn number(&self, name: &str) -> Result<u64, BenchError> {
+        let text = self.coordinator.metrics().unwrap_or_default();
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let number = found.and_then(|number| number.parse().ok());
+        number.ok_or_else(|| BenchError::Unexpected(format!("the runtime has no number `{name}`")))
     }
 
     /// Ends it, with all its tasks.

@@ -57,13 +57,14 @@ pub(super) fn measure(options: &Options, tasks: u32) -> Result<Memory, BenchErro
     })
 }
 
-fn look() -> Result<u64, BenchError> {
+/// Bytes that belong to this process alone.
+pub(super) fn look() -> Result<u64, BenchError> {
     own_bytes()
         .ok_or_else(|| BenchError::Unexpected("/proc does not tell how large this process is".to_owned()))
 }
 
-/// Bytes for each task; 0 where the process has become smaller.
-fn growth(before: u64, after: u64, tasks: u32) -> f64 {
+/// Bytes for each task, or whatever it is; 0 where the process has become smaller.
+pub(super) fn growth(before: u64, after: u64, tasks: u32) -> f64 {
     // Whole KiB were read, and fit: 4 TiB.
     let kib = u32::try_from(after.saturating_sub(before) / 1024).unwrap_or(u32::MAX);
     tenths(f64::from(kib) * 1024.0 / f64::from(tasks.max(1)))

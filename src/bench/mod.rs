@@ -16,18 +16,24 @@ mod bodies;
 mod cancel;
 mod checks;
 mod disk;
+mod events;
+mod finished;
 mod folder;
+mod growth;
 mod library;
 mod machine;
 mod memory;
+mod pending;
 mod plain;
 mod processes;
 mod report;
 mod rows;
 mod sample;
+mod sizes;
 mod spinners;
 mod start;
 mod table;
+mod timeouts;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -39,15 +45,26 @@ use crate::store::{OpenError, StoreError, Synchronous};
 pub use bar::Bar;
 pub use bodies::{Bodies, Engine};
 pub use checks::Checked;
+pub use events::Sent;
+pub use finished::Finished;
+pub use growth::Grown;
 pub use machine::Machine;
+pub use pending::Pending;
 pub use processes::{Killed, register_isolated};
 pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
 pub use spinners::Beside;
+pub use timeouts::TimedOut;
+
+use sizes::Sizes;
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scenario {
+    /// Bytes of a deadline that waits.
+    Pending,
+    /// Growth of the memory over tasks that have ended.
+    Finished,
     /// Bytes of an idle running task.
     Memory,
     /// The pool of bodies: spawns and yields, beside tokio's scheduler.
@@ -64,11 +81,19 @@ pub enum Scenario {
     Cancel,
     /// Cancel of many running tasks at once.
     Storm,
+    /// Tasks whose time is over within one second.
+    Timeouts,
+    /// Events that bodies send.
+    Events,
+    /// Start and complete, with few and with many rows in the table.
+    Growth,
 }
 
 impl Scenario {
     /// All, in the order in which they run.
     pub const ALL: &'static [Self] = &[
+        Self::Pending,
+        Self::Finished,
         Self::Memory,
         Self::Bodies,
         Self::Spinners,
@@ -77,12 +102,17 @@ impl Scenario {
         Self::Start,
         Self::Cancel,
         Self::Storm,
+        Self::Timeouts,
+        Self::Events,
+        Self::Growth,
     ];
 
     /// Its name on the command line.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Pending => "pending",
+            Self::Finished => "finished",
             Self::Memory => "memory",
             Self::Bodies => "bodies",
             Self::Spinners => "spinners",
@@ -91,6 +121,9 @@ impl Scenario {
             Self::Start => "start",
             Self::Cancel => "cancel",
             Self::Storm => "storm",
+            Self::Timeouts => "timeouts",
+            Self::Events => "events",
+            Self::Growth => "growth",
         }
     }
 }
@@ -119,7 +152,7 @@ pub struct Options {
     pub dir: PathBuf,
     /// Small counts: shows that everything works, its figures mean little.
     pub quick: bool,
-    /// Cancel 100,000 at once too.
+    /// Cancel 100,000 at once too, and all else that takes minutes.
     pub large: bool,
     /// When a commit counts as written.
     pub synchronous: Synchronous,
@@ -137,58 +170,6 @@ impl Default for Options {
             synchronous: Synchronous::Full,
             only: Vec::new(),
         }
-    }
-}
-
-/// How much each scenario does.
-#[derive(Debug, Clone)]
-struct Sizes {
-    /// Tasks in flight, and lives of one round.
-    lives: Vec<(u32, u32)>,
-    cancels: u32,
-    /// Tasks cancelled at once, and rounds.
-    storms: Vec<(u32, u32)>,
-    idle: u32,
-    syncs: u32,
-    /// Bodies that are spawned, and yields of each of 64.
-    spawns: u32,
-    yields: u32,
-    /// Looks whether to stop.
-    checks: u32,
-    rounds: u32,
-}
-
-impl Sizes {
-    fn of(options: &Options) -> Self {
-        let mut sizes = if options.quick {
-            Self {
-                lives: vec![(1, 20), (64, 640), (512, 1_024)],
-                cancels: 20,
-                storms: vec![(500, 1)],
-                idle: 2_000,
-                syncs: 20,
-                spawns: 1_000,
-                yields: 100,
-                checks: 100_000,
-                rounds: 1,
-            }
-        } else {
-            Self {
-                lives: vec![(1, 300), (64, 4_000), (512, 12_000)],
-                cancels: 1_000,
-                storms: vec![(10_000, 5)],
-                idle: 100_000,
-                syncs: 1_000,
-                spawns: 200_000,
-                yields: 50_000,
-                checks: 20_000_000,
-                rounds: 7,
-            }
-        };
-        if options.large {
-            sizes.storms.push((100_000, 1));
-        }
-        sizes
     }
 }
 
@@ -263,21 +244,23 @@ fn carry_out(
     progress: &mut impl FnMut(&str),
 ) -> Result<(), BenchError> {
     match scenario {
+        Scenario::Pending => {
+            progress(&format!("{} deadlines that wait", sizes.deadlines));
+            report.pending = Some(pending::measure(sizes.deadlines, sizes.wait)?);
+        }
+        Scenario::Finished => {
+            let (first, all) = sizes.finished;
+            progress(&format!("memory over {all} finished tasks"));
+            report.finished = Some(finished::measure(options, first, all)?);
+        }
         Scenario::Memory => {
             progress(&format!("memory of {} idle tasks", sizes.idle));
             report.memory = Some(memory::measure(options, sizes.idle)?);
         }
         Scenario::Bodies => {
             progress("bodies on the pool, and on tokio's scheduler");
-            let (spawns, yields) = (sizes.spawns, sizes.yields);
-            let rounds = sizes.rounds;
-            report.bodies = vec![
-                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?
-                    .with_bars(100, None),
-                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?
-                    .with_bars(50, Some(95)),
-            ];
-            report.checks = Some(checks::measure(options, sizes.checks, rounds)?);
+            report.bodies = both_kinds(sizes)?;
+            report.checks = Some(checks::measure(options, sizes.checks, sizes.rounds)?);
         }
         Scenario::Spinners => {
             progress("timeouts and new tasks beside bodies that never yield");
@@ -314,8 +297,33 @@ fn carry_out(
                 report.storm.push(cancel::at_once(options, *tasks, *rounds)?);
             }
         }
+        Scenario::Timeouts => {
+            for (tasks, rounds) in &sizes.timeouts {
+                progress(&format!("{tasks} timeouts within one second"));
+                report.timeouts.push(timeouts::measure(options, *tasks, *rounds)?);
+            }
+        }
+        Scenario::Events => {
+            for (tasks, each) in &sizes.events {
+                progress(&format!("events of {tasks} tasks"));
+                report.events.push(events::measure(options, *tasks, *each, sizes.rounds)?);
+            }
+        }
+        Scenario::Growth => {
+            progress("start and complete, with many rows in the table");
+            report.growth = growth::measure(options, &sizes.rows, &sizes.grown_lives, sizes.rounds)?;
+        }
     }
     Ok(())
+}
+
+/// Bodies that end at once, and bodies that yield.
+fn both_kinds(sizes: &Sizes) -> Result<Vec<Ran>, BenchError> {
+    let (spawns, yields, rounds) = (sizes.spawns, sizes.yields, sizes.rounds);
+    let spawned = bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?;
+    let yielded =
+        bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?;
+    Ok(vec![spawned.with_bars(100, None), yielded.with_bars(50, Some(95))])
 }
 
 #[cfg(test)]
@@ -329,7 +337,8 @@ mod tests {
         }
         assert_eq!(
             "http".parse::<Scenario>(),
-            Err("no scenario `http`: there are memory, bodies, spinners, processes, disk, start, cancel, storm".to_owned())
+            Err("no scenario `http`: there are pending, finished, memory, bodies, spinners, processes, disk, start, cancel, \
+                 storm, timeouts, events, growth".to_owned())
         );
     }
 }

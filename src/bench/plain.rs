@@ -19,6 +19,9 @@ use super::rows::Rows;
 /// The most writes of one group: as many as the runtime takes.
 pub(super) const GROUP: usize = 256;
 
+/// Rows that are made in one group where nobody measures.
+const FILLED_AT_ONCE: u32 = 2_000;
+
 /// A database with its writer.
 #[derive(Debug)]
 pub(super) struct Plain {
@@ -46,6 +49,23 @@ impl Plain {
         let (ids, writes): (Vec<_>, Vec<_>) = begun?.into_iter().unzip();
         writes.chunks(GROUP).try_for_each(|group| self.commit(group))?;
         Ok(ids)
+    }
+
+    /// Makes rows that have completed, many at a time; their ids are taken, as a runtime would have taken them.
+    pub(super) fn fill(&mut self, count: u32) -> Result<(), BenchError> {
+        self.writer.commit(&[Write::ReserveIds { count }])?;
+        let mut left = count;
+        while left > 0 {
+            let many = left.min(FILLED_AT_ONCE);
+            let begun: Result<Vec<_>, _> = (0..many).map(|_| self.rows.begin()).collect();
+            let (ids, mut writes): (Vec<_>, Vec<_>) = begun?.into_iter().unzip();
+            for id in ids {
+                writes.push(Rows::complete(id)?);
+            }
+            self.commit(&writes)?;
+            left -= many;
+        }
+        Ok(())
     }
 
     /// Gives the writer to a thread that commits what waits, in groups, and answers each.

@@ -9,7 +9,10 @@ use crate::store::Synchronous;
 use crate::task::Timestamp;
 
 use super::machine::wall;
-use super::{Bar, BenchError, Beside, Checked, Killed, Machine, Options, table};
+use super::{
+    Bar, BenchError, Beside, Checked, Finished, Grown, Killed, Machine, Options, Pending, Sent, TimedOut,
+    table,
+};
 
 /// All that one run measured; what was left out is none or empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +22,10 @@ pub struct Report {
     pub machine: Machine,
     /// When, and what.
     pub run: RunFacts,
+    /// Deadlines that wait.
+    pub pending: Option<Pending>,
+    /// Memory over tasks that have ended.
+    pub finished: Option<Finished>,
     /// The pool of bodies, by kind of work.
     pub bodies: Vec<Ran>,
     /// Looks of a body whether it should stop.
@@ -35,6 +42,12 @@ pub struct Report {
     pub cancel: Option<Cancelled>,
     /// Cancel of many at once, by their number.
     pub storm: Vec<Storm>,
+    /// Tasks whose time is over within one second, by their number.
+    pub timeouts: Vec<TimedOut>,
+    /// Events of bodies, by the number of tasks that send them.
+    pub events: Vec<Sent>,
+    /// Start and complete beside so many rows.
+    pub growth: Vec<Grown>,
     /// Memory of idle tasks.
     pub memory: Option<Memory>,
 }
@@ -149,6 +162,10 @@ pub struct Cancelled {
     pub bar: Option<Bar>,
     /// What is asked of the slowest hundredth.
     pub p99_bar: Option<Bar>,
+    /// Commits of the runtime for each cancel: request and end are one, unless a body was slow to stop.
+    pub commits_each: f64,
+    /// What is asked of those.
+    pub commits_bar: Option<Bar>,
 }
 
 /// Cancel of many at once.
@@ -206,6 +223,8 @@ impl Report {
                 },
                 quick: options.quick,
             },
+            pending: None,
+            finished: None,
             bodies: Vec::new(),
             checks: None,
             spinners: None,
@@ -214,6 +233,9 @@ impl Report {
             start: Vec::new(),
             cancel: None,
             storm: Vec::new(),
+            timeouts: Vec::new(),
+            events: Vec::new(),
+            growth: Vec::new(),
             memory: None,
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::lifecycle::{Ask, BodyEnd, Change, Input, Life, events_of, transition};
 use crate::store::{NewTask, Write};
-use crate::task::{Cause, JsonText, Name, Status, TaskId, TaskKey};
+use crate::task::{Cause, JsonText, Name, NewEvent, Status, TaskId, TaskKey, Timeout};
 
 use super::BenchError;
 use super::library::{APP, OWNER};
@@ -52,6 +52,18 @@ impl Rows {
     /// The end of a row whose body returned nothing.
     pub(super) fn complete(id: TaskId) -> Result<Write, BenchError> {
         end(id, BodyEnd::Returned(None), None)
+    }
+
+    /// An event of a row that runs.
+    pub(super) fn event(id: TaskId, kind: &str, data: &impl serde::Serialize) -> Result<Write, BenchError> {
+        let event = NewEvent::new(kind, data, wall());
+        let event = event.map_err(|error| BenchError::Unexpected(error.to_string()))?;
+        Ok(Write::Event { id, epoch: EPOCH, event })
+    }
+
+    /// The end of a row whose time was over and whose body was dropped.
+    pub(super) fn time_out(id: TaskId, timeout: Timeout) -> Result<Write, BenchError> {
+        end(id, BodyEnd::Dropped, Some(Ask::timeout(wall(), timeout)))
     }
 
     /// The end of a row that was asked to stop and whose body was dropped, with the request.

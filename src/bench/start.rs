@@ -94,7 +94,12 @@ impl Work {
     }
 }
 
-async fn through_runtime(coordinator: &Coordinator, in_flight: u32, lives: u32) -> Result<f64, BenchError> {
+/// Lives for each second, through the handle.
+pub(super) async fn through_runtime(
+    coordinator: &Coordinator,
+    in_flight: u32,
+    lives: u32,
+) -> Result<f64, BenchError> {
     let work = Work::new(lives);
     let client = || async {
         while work.take() {
@@ -111,7 +116,12 @@ async fn through_runtime(coordinator: &Coordinator, in_flight: u32, lives: u32) 
     Ok(work.rate())
 }
 
-async fn through_plain(plain: Plain, in_flight: u32, lives: u32) -> Result<(f64, Plain), BenchError> {
+/// The same through a plain writer, which is given back.
+pub(super) async fn through_plain(
+    plain: Plain,
+    in_flight: u32,
+    lives: u32,
+) -> Result<(f64, Plain), BenchError> {
     let (served, serving) = plain.serve(usize::try_from(in_flight).unwrap_or(usize::MAX))?;
     let Served { rows, orders } = served;
     let rows = RefCell::new(rows);

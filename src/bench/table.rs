@@ -2,7 +2,10 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Bar, Beside, Cancelled, Checked, Disk, Killed, Memory, Quantiles, Ran, Report, Started, Storm};
+use super::{
+    Bar, Beside, Cancelled, Checked, Disk, Finished, Grown, Killed, Memory, Pending, Quantiles, Ran, Report,
+    Sent, Started, Storm, TimedOut,
+};
 
 /// A row: what, the figure, its limit, how the two compare, and what is asked.
 struct Line([String; 4], Option<Bar>);
@@ -25,9 +28,11 @@ pub(super) fn of(report: &Report) -> String {
     table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["measured", "quell", "limit in the same run", "of the limit", "bar", "held"]);
     let lines = report
-        .memory
+        .pending
         .iter()
-        .flat_map(memory)
+        .flat_map(pending)
+        .chain(report.finished.iter().map(finished))
+        .chain(report.memory.iter().flat_map(memory))
         .chain(report.bodies.iter().flat_map(bodies))
         .chain(report.checks.iter().map(checks))
         .chain(report.spinners.iter().flat_map(spinners))
@@ -35,7 +40,10 @@ pub(super) fn of(report: &Report) -> String {
         .chain(report.disk.iter().map(disk))
         .chain(report.start.iter().map(start))
         .chain(report.cancel.iter().flat_map(cancel))
-        .chain(report.storm.iter().map(storm));
+        .chain(report.storm.iter().map(storm))
+        .chain(report.timeouts.iter().flat_map(timeouts))
+        .chain(report.events.iter().map(events))
+        .chain(report.growth.iter().map(growth));
     for line in lines {
         table.add_row(line.cells());
     }
@@ -73,16 +81,19 @@ fn start(figure: &Started) -> Line {
     Line([what, own, limit, percent(figure.share_of_limit)], figure.bar.clone())
 }
 
-fn cancel(figure: &Cancelled) -> [Line; 3] {
+fn cancel(figure: &Cancelled) -> [Line; 4] {
     let (own, limit) = (figure.micros, figure.limit_micros);
     let line = |what: &str, own: f64, limit: f64, more: String, bar: Option<&Bar>| {
         Line([format!("cancel to durable end, {what}"), micros(own), micros(limit), more], bar.cloned())
     };
     let over = format!("{:+} µs", figure.over_limit_micros.round());
+    let commits = format!("{:.2}", figure.commits_each);
+    let commits = ["commits of a cancel".to_owned(), commits, "1.00".to_owned(), String::new()];
     [
         line("p50", own.p50, limit.p50, over, figure.bar.as_ref()),
         line("p99", own.p99, limit.p99, String::new(), figure.p99_bar.as_ref()),
         line("max", own.max, limit.max, String::new(), None),
+        Line(commits, figure.commits_bar.clone()),
     ]
 }
 
@@ -92,6 +103,77 @@ fn storm(figure: &Storm) -> Line {
     let cells =
         [what, seconds(figure.seconds), seconds(figure.limit_seconds), percent(figure.share_of_limit)];
     Line(cells, figure.bar.clone())
+}
+
+fn timeouts(figure: &TimedOut) -> Vec<Line> {
+    let what = |what: &str| format!("timeouts: {} within 1 s, {what}", whole(f64::from(figure.tasks)));
+    let (late, limit) = (figure.late_micros, figure.limit_late_micros);
+    let seconds = |own: f64, limit: f64| [format!("{own:.3} s"), format!("{limit:.3} s"), String::new()];
+    let lates = |own: f64, limit: f64| [micros(own), micros(limit), String::new()];
+    let line = |name: &str, [own, limit, more]: [String; 3], bar: &Option<Bar>| {
+        Line([what(name), own, limit, more], bar.clone())
+    };
+    vec![
+        line("body dropped late, p50", lates(late.p50, limit.p50), &figure.bar),
+        line("body dropped late, p99", lates(late.p99, limit.p99), &figure.p99_bar),
+        line(
+            "all dropped",
+            seconds(figure.dropped_seconds, figure.limit_dropped_seconds),
+            &figure.dropped_bar,
+        ),
+        line(
+            "all durable",
+            seconds(figure.durable_seconds, figure.limit_durable_seconds),
+            &figure.durable_bar,
+        ),
+    ]
+}
+
+fn events(figure: &Sent) -> Line {
+    let who = if figure.tasks == 1 { "one task".to_owned() } else { format!("{} tasks", figure.tasks) };
+    let rate = |rate: f64| format!("{}/s", whole(rate));
+    let cells = [
+        format!("events written by {who}"),
+        rate(figure.per_second),
+        rate(figure.limit_per_second),
+        percent(figure.share_of_limit),
+    ];
+    Line(cells, figure.bar.clone())
+}
+
+fn growth(figure: &Grown) -> Line {
+    let (rows, fewest) = (whole(f64::from(figure.rows)), whole(f64::from(figure.fewest)));
+    let rate = |rate: f64| format!("{} tasks/s", whole(rate));
+    let cells = [
+        format!("start + complete, {} in flight, {rows} rows beside {fewest}", figure.in_flight),
+        rate(figure.per_second),
+        rate(figure.limit_per_second),
+        percent(figure.share_of_limit),
+    ];
+    Line(cells, figure.bar.clone())
+}
+
+fn pending(figure: &Pending) -> [Line; 2] {
+    let what = |what: &str| format!("{} deadlines that wait, {what}", whole(f64::from(figure.deadlines)));
+    let bytes = |bytes: f64| format!("{} B", whole(bytes));
+    let core = |share: f64| format!("{:.2} %", share * 100.0);
+    [
+        Line(
+            [what("each"), bytes(figure.bytes), bytes(figure.limit_bytes), String::new()],
+            figure.bar.clone(),
+        ),
+        Line(
+            [what("of one core"), core(figure.of_one_core), core(figure.limit_of_one_core), String::new()],
+            figure.core_bar.clone(),
+        ),
+    ]
+}
+
+fn finished(figure: &Finished) -> Line {
+    let (first, all) = (whole(f64::from(figure.first)), whole(f64::from(figure.all)));
+    let kib = |bytes: f64| format!("{} KiB", whole(bytes / 1024.0));
+    let what = format!("memory grown from {first} to {all} finished tasks");
+    Line([what, kib(figure.growth_bytes), kib(figure.limit_growth_bytes), String::new()], figure.bar.clone())
 }
 
 fn memory(figure: &Memory) -> [Line; 2] {

@@ -20,13 +20,15 @@ pub(super) struct BenchArgs {
     /// Small counts, a few seconds: shows that everything works.
     #[arg(long)]
     quick: bool,
-    /// Cancel 100,000 tasks at once, and start processes from one of 2 GiB, too.
+    /// Do what takes minutes, too: 100,000 cancels and timeouts at once, a million finished tasks, a million rows,
+    /// processes from one of 2 GiB.
     #[arg(long)]
     large: bool,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only these scenarios: memory, bodies, spinners, processes, disk, start, cancel, storm.
+    /// Only these scenarios: pending, finished, memory, bodies, spinners, processes, disk, start, cancel, storm, timeouts,
+    /// events, growth.
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<Scenario>,
     /// When a commit counts as written.

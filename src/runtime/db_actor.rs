@@ -273,6 +273,7 @@ impl Handler<Commit> for DbActor {
     type Result = ();
 
     fn handle(&mut self, Commit { write, reply }: Commit, ctx: &mut Self::Context) {
+        self.services.write_taken();
         // Sent before writes failed.
         if !self.services.health.writes_work() && !must_survive(&write, &reply) {
             let error = StoreError::Unavailable("earlier writes still fail".to_owned());

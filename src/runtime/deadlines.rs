@@ -3,11 +3,12 @@
 //! Each entry is an instant, a task and which of its timers it is; who set one removes it with the same
 //! three. Expired ones go to the coordinator in batches. A timer costs no CPU while it waits.
 //!
-//! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever.
+//! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever. One that is alone
+//! fires at its instant; where they are many, those of a moment share a batch.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::task::TaskId;
 
@@ -21,6 +22,9 @@ pub(crate) enum Slot {
     /// The look at its signs of life.
     Idle,
 }
+
+/// The least time between two batches.
+const APART: Duration = Duration::from_micros(500);
 
 type Entry = (Instant, TaskId, Slot);
 
@@ -55,7 +59,9 @@ impl Deadlines {
     ) -> std::io::Result<()> {
         let shared = Arc::clone(&self.0);
         let work = move || {
-            while let Some(batch) = next_batch(&shared) {
+            let mut last = None;
+            while let Some(batch) = next_batch(&shared, last) {
+                last = Some(Instant::now());
                 expired(batch);
             }
         };
@@ -86,8 +92,9 @@ impl Deadlines {
     }
 }
 
-/// Waits for the next timers; none when the queue was closed.
-fn next_batch(shared: &Shared) -> Option<Vec<(TaskId, Slot, Instant)>> {
+/// Waits for the next timers; none when the queue was closed. `last` is when the last ones fired.
+fn next_batch(shared: &Shared, last: Option<Instant>) -> Option<Vec<(TaskId, Slot, Instant)>> {
+    let earliest = last.and_then(|last| last.checked_add(APART));
     let mut state = shared.lock();
     loop {
         if state.closed {
@@ -98,7 +105,9 @@ fn next_batch(shared: &Shared) -> Option<Vec<(TaskId, Slot, Instant)>> {
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
-        if first.0 <= now {
+        // Each batch wakes the coordinator's thread: not for each of many that are due one after the other.
+        let due = earliest.map_or(first.0, |earliest| earliest.max(first.0));
+        if due <= now {
             let mut batch = Vec::new();
             while let Some(entry) = state.queue.first().copied().filter(|entry| entry.0 <= now) {
                 state.queue.remove(&entry);
@@ -106,7 +115,7 @@ fn next_batch(shared: &Shared) -> Option<Vec<(TaskId, Slot, Instant)>> {
             }
             return Some(batch);
         }
-        let wait = first.0.duration_since(now);
+        let wait = due.duration_since(now);
         state = shared.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
     }
 }
@@ -115,7 +124,6 @@ fn next_batch(shared: &Shared) -> Option<Vec<(TaskId, Slot, Instant)>> {
 mod tests {
     use super::*;
     use std::sync::mpsc::sync_channel;
-    use std::time::Duration;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -137,6 +145,19 @@ mod tests {
             fired.extend(batch.into_iter().map(|(id, slot, _)| (id.get(), slot)));
         }
         assert_eq!(fired, [(2, Slot::Ladder), (1, Slot::Deadline)]);
+    }
+
+    #[test]
+    fn what_falls_due_just_after_others_waits_for_those_of_its_moment() {
+        let deadlines = Deadlines::default();
+        let (now, id) = (Instant::now(), TaskId::new(1).unwrap());
+        deadlines.set(now, id, Slot::Deadline);
+        deadlines.set(now + APART, id, Slot::Ladder);
+        let batch = next_batch(&deadlines.0, Some(now)).unwrap();
+        assert!(Instant::now() >= now + APART);
+        assert_eq!(batch.len(), 2, "the second waited for nobody");
+        deadlines.set(now, id, Slot::Deadline);
+        assert_eq!(next_batch(&deadlines.0, None).unwrap().len(), 1);
     }
 
     #[test]

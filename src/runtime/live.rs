@@ -21,6 +21,7 @@ use crate::task::{CancelRequest, TaskCancelled, TaskId, TaskKey, Timestamp};
 use super::TaskContext;
 use super::body_end::end_of;
 use super::idle::{Seen, Sending, Signs};
+use super::intake::GROUP;
 use super::interrupt::Interrupts;
 use super::lost::Loss;
 use super::messages::BodyCleaning;
@@ -29,8 +30,8 @@ use super::runnable::Runnable;
 use super::services::Services;
 use super::trace::StartedBy;
 
-/// Events of one task that may wait for the disk.
-const WINDOW: usize = 256;
+/// Events of one task that may wait for the disk: two groups, so that one gathers while the other is written.
+const WINDOW: usize = 2 * GROUP;
 
 /// The shared part.
 pub(crate) struct Live {

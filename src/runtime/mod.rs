@@ -76,6 +76,9 @@ pub use cancel_many::{CancelManyOptions, CancelledMany, CancelledTask, MAX_CANCE
 pub use clock::{Clock, SystemClock};
 pub use command::{CharacterClass, Characters, CommandTask, CommandTaskError, Field, FieldKind};
 pub use context::{TakenSignal, TaskContext};
+/// For measurements.
+#[cfg(feature = "server")]
+pub(crate) use deadlines::{Deadlines, Slot};
 pub use file_limit::survive_file_limits;
 pub use handle::Coordinator;
 pub use interrupt::Interrupt;

@@ -16,6 +16,7 @@ use super::coordinator::CoordinatorActor;
 use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
 use super::hub::Hub;
+use super::intake::GROUP;
 use super::link::Link;
 use super::live_index::LiveIndex;
 use super::lost::Lost;
@@ -149,6 +150,8 @@ pub(crate) struct Services {
     /// The threads of these two.
     arbiters: OnceLock<[ArbiterHandle; 2]>,
     commands: AtomicUsize,
+    /// Writes that the writer has not taken out of its mailbox.
+    writes: AtomicUsize,
     on_failure: OnFailure,
 }
 
@@ -186,6 +189,7 @@ impl Services {
             db: OnceLock::new(),
             arbiters: OnceLock::new(),
             commands: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
             on_failure: Arc::clone(&settings.on_failure),
         }
     }
@@ -269,10 +273,24 @@ impl Services {
         if !self.health.writes_work() && !must_survive(&write, &reply) {
             return self.deliver([(reply, Err(failing()))]);
         }
+        self.writes.fetch_add(1, Ordering::Relaxed);
         let sent = self.db.get().is_some_and(|addr| addr.try_send(Commit { write, reply }).is_ok());
-        if !sent && !self.closing.is_cancelled() {
-            self.fail_for_good("the database writer is gone");
+        if !sent {
+            self.write_taken();
+            if !self.closing.is_cancelled() {
+                self.fail_for_good("the database writer is gone");
+            }
         }
+    }
+
+    /// The writer has taken a write out of its mailbox.
+    pub(crate) fn write_taken(&self) {
+        self.writes.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether what is written now would wait for more than the group that is on its way.
+    pub(crate) fn writer_is_behind(&self) -> bool {
+        self.writes.load(Ordering::Relaxed) >= GROUP
     }
 
     /// Tells each its answer; those of tasks' actors travel together.

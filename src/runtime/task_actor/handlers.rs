@@ -11,7 +11,7 @@ use super::super::messages::{
     BodyCleaning, BodyStopped, Cancel, CancelAnswer, Deliver, Durable, Press, Requested, SetTimeout, Status,
     StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
 };
-use super::TaskActor;
+use super::{TaskActor, hold};
 
 /// Messages that may wait for one task; a flood of cancels of one task is refused past it.
 const MAILBOX: usize = 1024;
@@ -146,6 +146,9 @@ impl Handler<TimerOver> for TaskActor {
             }
             Slot::Ladder => {
                 let Some((timer, _)) = self.rung_timer.take_if(|(_, armed)| *armed == at) else { return };
+                if timer == Timer::Hold && self.may_hold_on() {
+                    return self.arm_rung(Timer::Hold, hold::AGAIN);
+                }
                 let probe = (timer == Timer::Stop).then(|| self.live.abandon());
                 self.step(LadderInput::Over(timer, probe));
             }

@@ -10,6 +10,7 @@
 
 mod count;
 mod handlers;
+mod hold;
 mod idle;
 
 use std::sync::Arc;
@@ -254,6 +255,7 @@ impl TaskActor {
                 }
             }
             Effect::Write(change) => self.write(change),
+            Effect::Arm(Timer::Hold, _) if self.may_hold_on() => self.arm_rung(Timer::Hold, hold::AGAIN),
             Effect::Arm(timer, time) => self.arm_rung(timer, time),
             Effect::DropBody => self.live.stop(),
             Effect::RunCleanup(_) => self.live.begin_cleanup(),

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::body::{self, Cleaned};
+use crate::lifecycle::Limits;
 use crate::task::{JsonText, Name, TaskError, Timeout};
 
 use super::input::read;
@@ -178,6 +179,7 @@ impl Registry {
         let entry = Arc::new(Model {
             app: app_name,
             name: model_name,
+            limits: Arc::new(settings.limits()),
             settings,
             kind,
             parse: Box::new(parse),
@@ -249,6 +251,8 @@ pub(crate) struct Model {
     pub(crate) app: Name,
     pub(crate) name: Name,
     pub(crate) settings: ModelSettings,
+    /// How long the rungs of its ladders last.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) kind: Kind,
     parse: Parse,
     /// Set once, when its runtime starts.

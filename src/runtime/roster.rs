@@ -7,10 +7,10 @@
 //!
 //! A task is counted for its owner once, by its id, and given back once: whoever tells of an end may tell it twice.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::task::TaskId;
+use crate::task::{IdMap, IdSet, TaskId};
 
 /// How many may come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) enum Denial {
 #[derive(Debug)]
 pub(crate) struct Roster {
     bounds: Bounds,
-    running: HashSet<TaskId>,
+    running: IdSet,
     /// Durable and waiting, oldest first.
     waiting: BTreeSet<TaskId>,
     /// Rows on their way to `waiting`.
@@ -60,7 +60,7 @@ impl Roster {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
-            running: HashSet::new(),
+            running: IdSet::default(),
             waiting: BTreeSet::new(),
             coming: 0,
             owners: Owners::default(),
@@ -188,7 +188,7 @@ impl Roster {
 struct Owners {
     counts: HashMap<Arc<str>, usize>,
     /// Whose each of them is. The names are those of `counts`, so that a long queue of one owner keeps one.
-    of: HashMap<TaskId, Arc<str>>,
+    of: IdMap<Arc<str>>,
 }
 
 impl Owners {

@@ -12,6 +12,7 @@ mod count;
 mod handlers;
 mod idle;
 mod lean;
+mod timers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,6 @@ use crate::lifecycle::{Ask, AskedHow, Change, Effect, Ending, Ladder, LadderInpu
 use crate::store::{Answer, NewTask, StoreError, Write};
 use crate::task::{Record, Timeout, Timestamp};
 
-use super::deadlines::Slot;
 use super::live::Live;
 use super::messages::{
     CancelAnswer, Finished, Leaves, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record,
@@ -375,39 +375,5 @@ impl TaskActor {
             Err(error) => TimeoutAnswer::Refused(Refusal::Unavailable(error.clone())),
         };
         let _ = reply.send(told);
-    }
-
-    fn arm_deadline(&mut self) {
-        let (deadlines, id) = (&self.live.services.deadlines, self.live.id);
-        if let Some(at) = self.deadline.take() {
-            deadlines.remove(at, id, Slot::Deadline);
-        }
-        let left = self.timeout.map(|timeout| timeout.duration().saturating_sub(self.ran_before()));
-        self.deadline = left.and_then(|left| self.began.checked_add(left));
-        if let Some(at) = self.deadline {
-            deadlines.set(at, id, Slot::Deadline);
-        }
-    }
-
-    fn arm_rung(&mut self, timer: Timer, time: Duration) {
-        self.disarm_rung();
-        if let Some(at) = clock::monotonic().checked_add(time) {
-            self.live.services.deadlines.set(at, self.live.id, Slot::Ladder);
-            self.rare().rung_timer = Some((timer, at));
-        }
-    }
-
-    fn disarm_rung(&mut self) {
-        if let Some((_, at)) = self.rare.as_mut().and_then(|rare| rare.rung_timer.take()) {
-            self.live.services.deadlines.remove(at, self.live.id, Slot::Ladder);
-        }
-    }
-
-    fn disarm(&mut self) {
-        self.forget_idleness();
-        self.disarm_rung();
-        if let Some(at) = self.deadline.take() {
-            self.live.services.deadlines.remove(at, self.live.id, Slot::Deadline);
-        }
     }
 }

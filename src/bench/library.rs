@@ -147,11 +147,22 @@ impl Library {
     /// Starts tasks that wait, and returns when the body of each has been polled.
     pub(super) async fn start_idle(&mut self, model: &str, count: u32) -> Result<Vec<TaskKey>, BenchError> {
         let mut keys = Vec::new();
+        self.begin_idle(model, count, |key| keys.push(key)).await?;
+        Ok(keys)
+    }
+
+    /// The same, where whoever wants the keys takes them.
+    pub(super) async fn begin_idle(
+        &mut self,
+        model: &str,
+        count: u32,
+        mut started: impl FnMut(TaskKey),
+    ) -> Result<(), BenchError> {
         let mut starts = stream::iter(0..count)
             .map(|_| self.coordinator.start(Self::request(model)))
             .buffer_unordered(STARTS);
-        while let Some(started) = starts.next().await {
-            keys.push(started?.key);
+        while let Some(record) = starts.next().await {
+            started(record?.key);
         }
         drop(starts);
         self.begun += count;
@@ -162,7 +173,7 @@ impl Library {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        Ok(keys)
+        Ok(())
     }
 
     /// One of the runtime's numbers, which count what is durable.

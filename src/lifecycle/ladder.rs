@@ -10,6 +10,7 @@
 //! It does not know time: timers are asked for as effects and come back as signals, perhaps late. A signal that
 //! does not fit the rung changes nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::task::{Cause, Cleanup};
@@ -132,7 +133,7 @@ enum Rung {
     Running,
     Grace,
     Stopping,
-    Cleaning { end: BodyEnd, told_to_stop: bool },
+    Cleaning { end: Box<BodyEnd>, told_to_stop: bool },
     Ending { requeue: bool },
     Over,
 }
@@ -141,19 +142,26 @@ enum Rung {
 /// such a body is dropped at its next await, mostly sooner than a disk is reached.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// A running task's place on the way to its end.
+/// A running task's place on the way to its end. Small: each running task has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ladder {
     rung: Rung,
-    ask: Option<Ask>,
-    ask_written: bool,
-    limits: Limits,
+    asked: Option<Box<Asked>>,
+    limits: Arc<Limits>,
+}
+
+/// The request that is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    ask: Ask,
+    /// Its own write was asked for.
+    is_written: bool,
 }
 
 impl Ladder {
     /// A task whose row is being written as `running`.
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { rung: Rung::Recording, ask: None, ask_written: false, limits }
+    pub(crate) fn new(limits: impl Into<Arc<Limits>>) -> Self {
+        Self { rung: Rung::Recording, asked: None, limits: limits.into() }
     }
 
     /// A word for logs and live status.
@@ -176,12 +184,12 @@ impl Ladder {
 
     /// The request that the task follows and that its row has or will have.
     pub(crate) fn request(&self) -> Option<&Ask> {
-        self.ask.as_ref().filter(|_| !self.quiet())
+        self.any_ask().filter(|_| !self.quiet())
     }
 
     /// The request that the body follows, also where the row will not have it.
     pub(crate) fn any_ask(&self) -> Option<&Ask> {
-        self.ask.as_ref()
+        self.asked.as_ref().map(|asked| &asked.ask)
     }
 
     /// Takes a signal and says what to do, in that order.
@@ -200,11 +208,11 @@ impl Ladder {
 
     /// A shutdown's request to a task that will run again: it is never written.
     fn quiet(&self) -> bool {
-        self.limits.restarts && self.ask.as_ref().is_some_and(|ask| ask.request.cause == Cause::Shutdown)
+        self.limits.restarts && self.any_ask().is_some_and(|ask| ask.request.cause == Cause::Shutdown)
     }
 
     fn recorded(&mut self) -> Vec<Effect> {
-        match (&self.rung, &self.ask) {
+        match (&self.rung, &self.asked) {
             (Rung::Recording, None) => {
                 self.rung = Rung::Running;
                 vec![Effect::Begin]
@@ -216,12 +224,13 @@ impl Ladder {
 
     fn asked(&mut self, ask: Ask) -> Vec<Effect> {
         let was_quiet = self.quiet();
-        let first = self.ask.is_none();
+        let first = self.asked.is_none();
         let overrides = was_quiet && ask.request.cause != Cause::Shutdown;
         if !self.takes_requests() || !(first || overrides) {
             return Vec::new();
         }
-        self.ask = Some(ask);
+        // A quiet one was never written.
+        self.asked = Some(Box::new(Asked { ask, is_written: false }));
         match self.rung {
             Rung::Recording | Rung::Ending { .. } | Rung::Over => Vec::new(),
             Rung::Running => self.climb(),
@@ -250,11 +259,12 @@ impl Ladder {
     }
 
     fn write_ask(&mut self) -> Option<Effect> {
-        if self.ask_written || self.quiet() {
+        if self.quiet() {
             return None;
         }
-        self.ask_written = true;
-        self.ask.clone().map(|ask| Effect::Write(Change::Asked(ask)))
+        let asked = self.asked.as_mut().filter(|asked| !asked.is_written)?;
+        asked.is_written = true;
+        Some(Effect::Write(Change::Asked(asked.ask.clone())))
     }
 
     fn over(&mut self, timer: Timer, probe: Option<Probe>) -> Vec<Effect> {
@@ -277,7 +287,7 @@ impl Ladder {
                 vec![Effect::DropCleanup, Effect::Arm(Timer::Stop, self.limits.stop)]
             }
             (Rung::Cleaning { end, told_to_stop: true }, Timer::Stop, _) => {
-                let end = end.clone();
+                let end = BodyEnd::clone(end);
                 self.end(end, CleanupState::Ran(Cleanup::TimedOut))
             }
             _ => Vec::new(),
@@ -303,7 +313,7 @@ impl Ladder {
                 self.end(end, CleanupState::Ran(Cleanup::TimedOut))
             }
             (Rung::Cleaning { end, .. }, _) => {
-                let end = end.clone();
+                let end = BodyEnd::clone(end);
                 self.end(end, CleanupState::Ran(Cleanup::TimedOut))
             }
             _ => Vec::new(),
@@ -320,7 +330,7 @@ impl Ladder {
     fn cleaning(&mut self, end: BodyEnd) -> Vec<Effect> {
         match self.rung {
             Rung::Grace | Rung::Stopping => {
-                self.rung = Rung::Cleaning { end, told_to_stop: false };
+                self.rung = Rung::Cleaning { end: Box::new(end), told_to_stop: false };
                 let mut effects: Vec<Effect> = self.write_ask().into_iter().collect();
                 effects.push(Effect::Arm(Timer::Cleanup, self.limits.cleanup));
                 effects
@@ -332,7 +342,7 @@ impl Ladder {
     fn stopped(&mut self, end: BodyEnd, cleanup: CleanupState) -> Vec<Effect> {
         match &self.rung {
             Rung::Cleaning { end, .. } => {
-                let end = end.clone();
+                let end = BodyEnd::clone(end);
                 self.end(end, cleanup)
             }
             Rung::Grace | Rung::Stopping if cleanup == CleanupState::NotRun && !self.quiet() => {
@@ -349,10 +359,11 @@ impl Ladder {
     fn end(&mut self, end: BodyEnd, cleanup: CleanupState) -> Vec<Effect> {
         let by_itself = matches!(end, BodyEnd::Returned(_) | BodyEnd::Failed(_));
         let requeue = self.quiet() && !by_itself;
-        let request = self.ask.as_ref().filter(|_| !self.quiet());
+        let request = self.request();
+        let is_written = self.asked.as_ref().is_some_and(|asked| asked.is_written);
         let life = Life {
             status: crate::task::Status::Running,
-            request: request.filter(|_| self.ask_written).map(|ask| ask.request.clone()),
+            request: request.filter(|_| is_written).map(|ask| ask.request.clone()),
             queued: false,
         };
         let input = if requeue {
@@ -378,7 +389,7 @@ impl Ladder {
         if late {
             // Somebody asked while the row went back to `pending`: it is cancelled there.
             let life = Life { status: crate::task::Status::Pending, request: None, queued: true };
-            if let Some(Ok(change)) = self.ask.clone().map(|ask| transition(life, Input::Ask(ask))) {
+            if let Some(Ok(change)) = self.any_ask().cloned().map(|ask| transition(life, Input::Ask(ask))) {
                 self.rung = Rung::Ending { requeue: false };
                 return vec![Effect::Write(change)];
             }

@@ -4,19 +4,18 @@
 //! that nobody watches costs nothing. Only what is durable comes here. A watcher that falls behind is told how
 //! many it missed, and reads them from the log: it slows nobody down.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::task::{Event, TaskId};
+use crate::task::{Event, IdMap, TaskId};
 
 /// Events that a watcher may be behind before it has to read the log.
 const BEHIND: usize = 32;
 
-type Channels = HashMap<TaskId, (broadcast::Sender<Arc<Event>>, usize)>;
+type Channels = IdMap<(broadcast::Sender<Arc<Event>>, usize)>;
 
 /// The meeting place.
 #[derive(Default)]

@@ -3,14 +3,23 @@
 //! Invariants: the writes of one task keep their order, so a change of a row takes the events that its body sent
 //! before along; changes of rows go before other tasks' events; events of many tasks take turns, so that a flood
 //! of one delays nobody. It holds what came in: the bounds are where writes are made.
+//!
+//! A request to stop that still waits when the end of its task comes is written together with it, as one change:
+//! in a storm of cancels that is most of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::store::Write;
-use crate::task::TaskId;
+use crate::task::{IdMap, TaskId};
 
 /// The most changes of rows, and the most events of bodies, in one group.
 pub(crate) const GROUP: usize = 256;
+
+/// Who is to be told, where two writes may become one.
+pub(crate) trait Joins: Sized {
+    /// Who is told of this request and that end in one; nobody where they stay two.
+    fn join(&self, end: &Self) -> Option<Self>;
+}
 
 /// A write and who is to be told.
 pub(crate) struct Op<R> {
@@ -27,19 +36,23 @@ struct Change<R> {
 /// The queue in front of the writer.
 pub(crate) struct Intake<R> {
     changes: VecDeque<Change<R>>,
-    /// How many changes of each task wait: events that were sent after them go no earlier.
-    changing: HashMap<TaskId, usize>,
-    events: HashMap<TaskId, VecDeque<Op<R>>>,
+    /// How many changes have left the queue: the number of the first one in it.
+    left: usize,
+    /// How many changes of each task wait, so that events that were sent after them go no earlier, and the number of
+    /// the last one.
+    changing: IdMap<(usize, usize)>,
+    events: IdMap<VecDeque<Op<R>>>,
     /// Tasks with events, each once: whose turn it is.
     turns: VecDeque<TaskId>,
 }
 
-impl<R> Intake<R> {
+impl<R: Joins> Intake<R> {
     pub(crate) fn new() -> Self {
         Self {
             changes: VecDeque::new(),
-            changing: HashMap::new(),
-            events: HashMap::new(),
+            left: 0,
+            changing: IdMap::default(),
+            events: IdMap::default(),
             turns: VecDeque::new(),
         }
     }
@@ -55,11 +68,35 @@ impl<R> Intake<R> {
             // The turn of these events stays in the list, and may find nothing.
             let task = op.write.task();
             let before = task.and_then(|id| self.events.remove(&id)).unwrap_or_default();
+            let Some(op) = (if before.is_empty() { self.join(op) } else { Some(op) }) else { return };
             if let Some(id) = task {
-                *self.changing.entry(id).or_default() += 1;
+                let number = self.left + self.changes.len();
+                let (count, last) = self.changing.entry(id).or_default();
+                (*count, *last) = (*count + 1, number);
             }
             self.changes.push_back(Change { before, op });
         }
+    }
+
+    /// Puts an end into the request of its task, if that waits and is the last of its changes; gives it back where
+    /// it is not.
+    fn join(&mut self, op: Op<R>) -> Option<Op<R>> {
+        let Op { write: Write::End { id, epoch, mut ending, at, events }, reply } = op else {
+            return Some(op);
+        };
+        let place = self.changing.get(&id).and_then(|(_, last)| last.checked_sub(self.left));
+        if let Some(Change { op: asked, .. }) = place.and_then(|place| self.changes.get_mut(place))
+            && let Write::Ask { epoch: of, ask, events: first, .. } = &mut asked.write
+            && *of == epoch
+            && let Some(both) = asked.reply.join(&reply)
+        {
+            let mut all = std::mem::take(first);
+            all.extend(events);
+            ending.ask = Some(ask.clone());
+            *asked = Op { write: Write::End { id, epoch, ending, at, events: all }, reply: both };
+            return None;
+        }
+        Some(Op { write: Write::End { id, epoch, ending, at, events }, reply })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -77,6 +114,7 @@ impl<R> Intake<R> {
         let mut events = 0;
         for _ in 0..GROUP {
             let Some(Change { before, op }) = self.changes.pop_front() else { break };
+            self.left += 1;
             self.changed(op.write.task());
             events += before.len();
             group.extend(before);
@@ -106,7 +144,7 @@ impl<R> Intake<R> {
 
     fn changed(&mut self, task: Option<TaskId>) {
         let Some(id) = task else { return };
-        if let Some(count) = self.changing.get_mut(&id) {
+        if let Some((count, _)) = self.changing.get_mut(&id) {
             *count -= 1;
             if *count == 0 {
                 self.changing.remove(&id);
@@ -152,7 +190,14 @@ impl<R> Intake<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::{NewEvent, Timestamp};
+    use crate::lifecycle::{Ask, BodyEnd, Change as Row, Input, Life, events_of, transition};
+    use crate::task::{Cause, NewEvent, Status, Timestamp};
+
+    impl Joins for &'static str {
+        fn join(&self, _end: &Self) -> Option<Self> {
+            (*self == "asked").then_some("asked and ended")
+        }
+    }
 
     const NOW: Timestamp = Timestamp::from_micros(0);
 
@@ -168,6 +213,60 @@ mod tests {
     fn change(task: i64, label: &'static str) -> Op<&'static str> {
         let write = Write::Requeue { id: id(task), epoch: 1, counts: false, at: NOW };
         Op { write, reply: label }
+    }
+
+    fn ask() -> Ask {
+        Ask::new(NOW, Cause::User, None, None)
+    }
+
+    fn asked(task: i64, label: &'static str) -> Op<&'static str> {
+        let events = events_of(&Row::Asked(ask()), 1, NOW);
+        Op { write: Write::Ask { id: id(task), epoch: 1, ask: ask(), events }, reply: label }
+    }
+
+    /// The end of a body that was dropped, of a row that has its request already.
+    fn ended(task: i64) -> Op<&'static str> {
+        let life = Life { status: Status::Running, request: Some(ask().request), queued: false };
+        let input = Input::End { end: BodyEnd::Dropped, cleanup: None, ask: None };
+        let Ok(Row::Ended(ending)) = transition(life, input) else { unreachable!() };
+        let events = events_of(&Row::Ended(ending.clone()), 1, NOW);
+        Op { write: Write::End { id: id(task), epoch: 1, ending, at: NOW, events }, reply: "ended" }
+    }
+
+    #[test]
+    fn a_request_that_waits_when_its_end_comes_is_written_with_it() {
+        let mut intake = Intake::new();
+        for op in [change(7, "7"), asked(1, "asked"), asked(2, "asked"), ended(2), change(8, "8"), ended(1)] {
+            intake.push(op);
+        }
+        let group = intake.next_group();
+        assert_eq!(labels(&group), ["7", "asked and ended", "asked and ended", "8"]);
+        let Write::End { id: task, ending, events, .. } = &group[1].write else { panic!("not an end") };
+        assert_eq!((task.get(), ending.ask.as_ref()), (1, Some(&ask())));
+        let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, ["cancellation_requested", "cancelled"]);
+        assert!(intake.is_empty() && intake.changing.is_empty());
+    }
+
+    #[test]
+    fn a_request_and_an_end_stay_two_where_something_is_between_them() {
+        let mut intake = Intake::new();
+        intake.push(change(9, "gone"));
+        intake.next_group();
+        // An event that was sent after the request; another change; somebody else's request.
+        for op in [asked(1, "asked"), event(1, "1a"), ended(1)] {
+            intake.push(op);
+        }
+        for op in [asked(2, "asked"), change(2, "2"), ended(2), asked(3, "other"), ended(3)] {
+            intake.push(op);
+        }
+        let labels = labels(&intake.next_group());
+        assert_eq!(labels, ["asked", "1a", "ended", "asked", "2", "ended", "other", "ended"]);
+        // One that is on its way already.
+        intake.push(asked(4, "asked"));
+        assert_eq!(intake.next_group().len(), 1);
+        intake.push(ended(4));
+        assert_eq!(intake.next_group()[0].reply, "ended");
     }
 
     fn labels(group: &[Op<&'static str>]) -> Vec<&'static str> {

@@ -5,9 +5,9 @@
 //!
 //! How many run over all models is the roster's business.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::task::TaskId;
+use crate::task::{IdMap, TaskId};
 
 /// Which line the tasks of a model wait in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ impl Queue {
 pub(crate) struct Lines {
     queues: Vec<Queue>,
     /// Where the tasks of models with places wait, or whose place they hold; those of other models are not kept here.
-    of: HashMap<TaskId, Line>,
+    of: IdMap<Line>,
     /// The first of each line that has a place free.
     firsts: BTreeSet<(TaskId, Line)>,
     /// Rows on their way to lines that have a place free.
@@ -62,7 +62,7 @@ impl Lines {
         let of_models = places.iter().map(|places| Queue { places: Some(*places), ..Queue::default() });
         Self {
             queues: std::iter::once(Queue::default()).chain(of_models).collect(),
-            of: HashMap::new(),
+            of: IdMap::default(),
             firsts: BTreeSet::new(),
             coming_to_places: 0,
             pending: 0,

@@ -1,21 +1,20 @@
 //! Tasks that run here, findable from everywhere.
 
-use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::task::TaskId;
+use crate::task::{IdMap, TaskId};
 
 use super::live::Live;
 
 /// Tasks that run here, by id, in shards: the owner of a task is read here without asking anybody.
-pub(crate) struct LiveIndex([RwLock<HashMap<TaskId, Arc<Live>>>; 16]);
+pub(crate) struct LiveIndex([RwLock<IdMap<Arc<Live>>>; 16]);
 
 impl LiveIndex {
     pub(crate) fn new() -> Self {
         Self(std::array::from_fn(|_| RwLock::default()))
     }
 
-    fn shard(&self, id: TaskId) -> Option<&RwLock<HashMap<TaskId, Arc<Live>>>> {
+    fn shard(&self, id: TaskId) -> Option<&RwLock<IdMap<Arc<Live>>>> {
         self.0.get(usize::try_from(id.get() % 16).unwrap_or(0))
     }
 

@@ -14,6 +14,7 @@ use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError,
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
+use super::intake::Joins;
 use super::lines::Line;
 use super::registry::Model;
 use super::runnable::Runnable;
@@ -30,6 +31,15 @@ pub(crate) enum Reply {
     Release(Box<dyn Send>),
 }
 
+impl Joins for Reply {
+    fn join(&self, end: &Self) -> Option<Self> {
+        match (self, end) {
+            (Self::Task(id, Tag::Ask), Self::Task(_, Tag::End)) => Some(Self::Task(*id, Tag::AskAndEnd)),
+            _ => None,
+        }
+    }
+}
+
 /// Which of a task's writes is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tag {
@@ -39,6 +49,8 @@ pub(crate) enum Tag {
     Ask,
     /// The row has ended, or is pending again.
     End,
+    /// The request to stop is in the row, and so is the end.
+    AskAndEnd,
     /// The timeout was changed.
     Timeout,
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use crate::body;
+use crate::lifecycle::Limits;
 use crate::task::{JsonText, Name, Timeout};
 
 use super::command::{COMMAND_APP, CommandTask, CommandTaskError, Prepared};
@@ -218,6 +219,7 @@ impl Registry {
         let entry = Arc::new(Model {
             app: app.clone(),
             name: model.clone(),
+            limits: Arc::new(settings.limits()),
             settings,
             line,
             kind,
@@ -298,6 +300,8 @@ pub(crate) struct Model {
     pub(crate) settings: ModelSettings,
     /// Where its tasks wait for a place.
     pub(crate) line: Line,
+    /// How long the rungs of its ladders last.
+    pub(crate) limits: Arc<Limits>,
     pub(crate) kind: Kind,
     /// Who may start it over HTTP; none is everybody.
     starters: Option<BTreeSet<String>>,

@@ -8,10 +8,10 @@
 //!
 //! A task is counted for its owner once, by its id, and given back once: whoever tells of an end may tell it twice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::task::TaskId;
+use crate::task::{IdMap, IdSet, TaskId};
 
 use super::lines::{Line, Lines};
 
@@ -50,7 +50,7 @@ pub(crate) enum Denial {
 #[derive(Debug)]
 pub(crate) struct Roster {
     bounds: Bounds,
-    running: HashSet<TaskId>,
+    running: IdSet,
     lines: Lines,
     owners: Owners,
     draining: bool,
@@ -61,7 +61,7 @@ impl Roster {
     pub(crate) fn new(bounds: Bounds, places: &[usize]) -> Self {
         Self {
             bounds,
-            running: HashSet::new(),
+            running: IdSet::default(),
             lines: Lines::new(places),
             owners: Owners::default(),
             draining: false,
@@ -198,7 +198,7 @@ impl Roster {
 struct Owners {
     counts: HashMap<Arc<str>, usize>,
     /// Whose each of them is. The names are those of `counts`, so that a long queue of one owner keeps one.
-    of: HashMap<TaskId, Arc<str>>,
+    of: IdMap<Arc<str>>,
 }
 
 impl Owners {

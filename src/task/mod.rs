@@ -7,6 +7,7 @@ mod cancel;
 mod event;
 mod failure;
 mod filter;
+mod id_map;
 mod json;
 mod key;
 mod record;
@@ -18,6 +19,7 @@ pub use cancel::{CancelRequest, Cause, Cleanup, StoppedBy, UnknownWord, default_
 pub use event::{Event, EventError, EventType, MAX_EVENT_BYTES, NewEvent, is_event_name};
 pub use failure::{Failure, TaskCancelled, TaskError};
 pub use filter::{TaskBrief, TaskFilter};
+pub(crate) use id_map::{IdMap, IdSet};
 pub use json::{JsonText, NotJson};
 pub use key::{KeyError, Name, TaskId, TaskKey};
 pub use record::Record;

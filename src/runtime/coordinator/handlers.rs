@@ -171,7 +171,7 @@ impl Handler<CommittedBatch> for CoordinatorActor {
 
     fn handle(&mut self, CommittedBatch(batch): CommittedBatch, ctx: &mut Self::Context) {
         for (id, tag, answer) in batch {
-            if tag == Tag::End && matches!(answer, Ok(Answer::Applied)) {
+            if matches!(tag, Tag::End | Tag::AskAndEnd) && matches!(answer, Ok(Answer::Applied)) {
                 // Here already, and not when the actor is done: whoever has seen the end finds the place free.
                 self.roster.over(id);
             }

@@ -6,14 +6,14 @@
 
 mod handlers;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Handler, Message};
+use actix::{Addr, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::store::{Answer, NewTask, Write};
-use crate::task::{TaskId, TaskKey};
+use crate::task::{IdMap, TaskId, TaskKey};
 
 use super::live::{Identity, Live};
 use super::messages::{
@@ -43,7 +43,7 @@ const MAX_LOADING: usize = 64;
 pub(crate) struct CoordinatorActor {
     services: Arc<Services>,
     roster: Roster,
-    tasks: HashMap<TaskId, Addr<TaskActor>>,
+    tasks: IdMap<Addr<TaskActor>>,
     ids: VecDeque<(i64, i64)>,
     ids_asked: bool,
     parked: VecDeque<Start>,
@@ -57,7 +57,7 @@ impl CoordinatorActor {
         Self {
             services,
             roster,
-            tasks: HashMap::new(),
+            tasks: IdMap::default(),
             ids: VecDeque::from([(first_id, first_id + i64::from(ID_BLOCK))]),
             ids_asked: false,
             parked: VecDeque::new(),
@@ -208,7 +208,7 @@ impl CoordinatorActor {
     ) {
         let id = who.id;
         let live = Live::new(who, model, runnable, Arc::clone(&self.services), by);
-        self.tasks.insert(id, TaskActor::new(live, origin).start());
+        self.tasks.insert(id, TaskActor::start(live, origin));
     }
 
     fn resume(&mut self, resume: Resume) {

@@ -9,9 +9,9 @@ use super::{Origin, TaskActor};
 impl TaskActor {
     /// The row says `running`: what waited, or is new, runs. One out of the queue was started before.
     pub(super) fn count_start(&self) {
-        let metrics = &self.services.metrics;
-        metrics.begun(matches!(self.origin, Some(Origin::Pending { .. })));
-        if !matches!(self.origin, Some(Origin::Pending { reply: None, .. })) {
+        let metrics = &self.live.services.metrics;
+        metrics.begun(matches!(self.origin.as_deref(), Some(Origin::Pending { .. })));
+        if !matches!(self.origin.as_deref(), Some(Origin::Pending { reply: None, .. })) {
             metrics.started(self.live.model.numbers());
         }
     }
@@ -19,7 +19,7 @@ impl TaskActor {
     /// The request to stop is in the row, and the task goes on.
     pub(super) fn count_request(&self) {
         if let Some(ask) = self.ladder.request() {
-            self.services.metrics.cancel_requested(ask.request.cause);
+            self.live.services.metrics.cancel_requested(ask.request.cause);
         }
     }
 
@@ -36,9 +36,9 @@ impl TaskActor {
 
     /// The last write is durable.
     pub(super) fn count_end(&self) {
-        let metrics = &self.services.metrics;
-        match self.ended {
-            Some(how) => metrics.ended(self.live.model.numbers(), Was::Running, how),
+        let metrics = &self.live.services.metrics;
+        match &self.ended {
+            Some(how) => metrics.ended(self.live.model.numbers(), Was::Running, **how),
             None => metrics.requeued(),
         }
     }

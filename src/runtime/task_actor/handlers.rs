@@ -1,9 +1,9 @@
 //! What a task's actor hears: each message becomes a signal to its ladder, or an answer.
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, Handler};
 
 use crate::lifecycle::{Ask, LadderInput, Timer};
-use crate::store::{Answer, Write};
+use crate::store::Write;
 
 use super::super::body_end::{cleanup_of, end_of};
 use super::super::deadlines::Slot;
@@ -11,16 +11,13 @@ use super::super::messages::{
     BodyCleaning, BodyStopped, Cancel, CancelAnswer, Deliver, Durable, Press, Requested, SetTimeout, Status,
     StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
 };
+use super::lean::Lean;
 use super::{TaskActor, hold};
 
-/// Messages that may wait for one task; a flood of cancels of one task is refused past it.
-const MAILBOX: usize = 1024;
-
 impl Actor for TaskActor {
-    type Context = Context<Self>;
+    type Context = Lean;
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX);
+    fn started(&mut self, _: &mut Self::Context) {
         self.record_start();
     }
 }
@@ -33,15 +30,10 @@ impl Handler<Durable> for TaskActor {
             Tag::Begin => self.start_recorded(answer),
             Tag::Ask => self.request_recorded(&answer),
             Tag::Timeout => self.timeout_recorded(&answer),
-            Tag::End => {
-                if matches!(answer, Ok(Answer::Stale) | Err(_)) {
-                    // Somebody else ended the row, or it can not be written at all: the row tells.
-                    tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
-                    self.rare().receipt = None;
-                } else {
-                    self.count_end();
-                }
-                self.step(LadderInput::Durable);
+            Tag::End => self.end_recorded(&answer),
+            Tag::AskAndEnd => {
+                self.request_recorded(&answer);
+                self.end_recorded(&answer);
             }
         }
     }
@@ -54,7 +46,7 @@ impl Handler<Cancel> for TaskActor {
         if self.is_over {
             // It was on its way here when the task ended, or went back to wait: the row tells which.
             let _ = reply.send(CancelAnswer::NotHere);
-        } else if let Err(refusal) = self.services.require_writes() {
+        } else if let Err(refusal) = self.live.services.require_writes() {
             let _ = reply.send(CancelAnswer::Refused(refusal));
         } else {
             // Also where the end is decided and on its way to the disk: until it is there, nothing is over, and
@@ -97,7 +89,7 @@ impl Handler<SetTimeout> for TaskActor {
         } else if self.ladder.takes_requests() {
             self.rare().timeout_moved = true;
             self.rare().timeouts.push_back((timeout, reply));
-            self.commit(Write::SetTimeout { id, timeout, at: self.services.clock.wall() }, Tag::Timeout);
+            self.commit(Write::SetTimeout { id, timeout, at: self.live.services.clock.wall() }, Tag::Timeout);
         } else {
             let _ = reply.send(TimeoutAnswer::Ended);
         }
@@ -141,11 +133,15 @@ impl Handler<TimerOver> for TaskActor {
             Slot::Deadline if self.deadline == Some(at) => {
                 self.deadline = None;
                 if let Some(timeout) = self.timeout {
-                    self.step(LadderInput::Ask(Ask::timeout(self.services.clock.wall(), timeout)));
+                    self.step(LadderInput::Ask(Ask::timeout(self.live.services.clock.wall(), timeout)));
                 }
             }
             Slot::Ladder => {
-                let Some((timer, _)) = self.rung_timer.take_if(|(_, armed)| *armed == at) else { return };
+                let armed = self.rare.as_mut().map(|rare| &mut rare.rung_timer);
+                let Some((timer, _)) = armed.and_then(|armed| armed.take_if(|(_, armed)| *armed == at))
+                else {
+                    return;
+                };
                 if timer == Timer::Hold && self.may_hold_on() {
                     return self.arm_rung(Timer::Hold, hold::AGAIN);
                 }

@@ -18,7 +18,7 @@ impl TaskActor {
     /// Whether a request may be held once more: its body is gone and the report on its way, or what is written now
     /// would only wait in line. Not for ever, and not where somebody waits for the request itself.
     pub(super) fn may_hold_on(&self) -> bool {
-        (self.live.is_over() || self.services.writer_is_behind())
+        (self.live.is_over() || self.live.services.writer_is_behind())
             && self.rare.as_ref().is_some_and(|rare| {
                 rare.requested.is_empty() && rare.asked_at.is_some_and(|at| at.elapsed() < LONGEST)
             })

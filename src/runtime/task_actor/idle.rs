@@ -41,7 +41,7 @@ impl TaskActor {
             return;
         }
         match self.live.look_for_signs(limit.duration(), clock::monotonic_micros()) {
-            Seen::Idle => self.step(LadderInput::Ask(Ask::idle(self.services.clock.wall(), limit))),
+            Seen::Idle => self.step(LadderInput::Ask(Ask::idle(self.live.services.clock.wall(), limit))),
             Seen::LookAfter(time) => self.look_after(time),
         }
     }
@@ -50,13 +50,13 @@ impl TaskActor {
         let Some(idle) = &mut self.idle else { return };
         idle.at = clock::monotonic().checked_add(time);
         if let Some(at) = idle.at {
-            self.services.deadlines.set(at, self.live.id, Slot::Idle);
+            self.live.services.deadlines.set(at, self.live.id, Slot::Idle);
         }
     }
 
     pub(super) fn forget_idleness(&mut self) {
         if let Some(at) = self.idle.as_mut().and_then(|idle| idle.at.take()) {
-            self.services.deadlines.remove(at, self.live.id, Slot::Idle);
+            self.live.services.deadlines.remove(at, self.live.id, Slot::Idle);
         }
     }
 }

@@ -12,23 +12,24 @@ mod count;
 mod handlers;
 mod hold;
 mod idle;
+mod lean;
+mod timers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix::Addr;
 use tokio::sync::oneshot;
 
 use crate::lifecycle::{Ask, AskedHow, Change, Effect, Ending, Ladder, LadderInput, Timer, events_of};
 use crate::store::{Answer, NewTask, StoreError, Write};
 use crate::task::{Record, Timeout, Timestamp};
 
-use super::deadlines::Slot;
 use super::live::Live;
 use super::messages::{
     CancelAnswer, Finished, Leaves, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record,
 };
 use super::metrics::Counted;
-use super::services::Services;
 use super::{CommandError, Receipt, Refusal, StartError, clock};
 use idle::Idle;
 
@@ -52,23 +53,22 @@ pub(crate) enum Origin {
     },
 }
 
-/// The actor.
+/// The actor. Small, for there may be 100,000: what only some tasks need, or all only for a moment, is boxed.
 pub(crate) struct TaskActor {
-    services: Arc<Services>,
     live: Arc<Live>,
     ladder: Ladder,
-    /// Since when it runs here, and how long it had run before.
+    /// Since when it runs here, and how long it had run before, in microseconds.
     began: Instant,
-    ran_before: Duration,
+    ran_before: u64,
     timeout: Option<Timeout>,
     deadline: Option<Instant>,
     idle: Option<Box<Idle>>,
-    rung_timer: Option<(Timer, Instant)>,
-    origin: Option<Origin>,
+    /// Until its start is answered.
+    origin: Option<Box<Origin>>,
+    /// How it ended, once that is decided; none where it goes back to wait.
+    ended: Option<Box<Counted>>,
     /// The coordinator was told that the task does not run here any more.
     is_over: bool,
-    /// How it ended, once that is decided; none where it goes back to wait.
-    ended: Option<Counted>,
     /// What only some tasks need.
     rare: Option<Box<Rare>>,
 }
@@ -82,6 +82,7 @@ struct Rare {
     /// Moved deadlines on their way to the row, oldest first.
     timeouts: std::collections::VecDeque<(Option<Timeout>, oneshot::Sender<TimeoutAnswer>)>,
     timeout_moved: bool,
+    rung_timer: Option<(Timer, Instant)>,
     request_is_durable: bool,
     /// When the request was accepted.
     asked_at: Option<Instant>,
@@ -90,7 +91,12 @@ struct Rare {
 }
 
 impl TaskActor {
-    pub(crate) fn new(live: Arc<Live>, origin: Origin) -> Self {
+    /// Starts an actor, on this thread.
+    pub(crate) fn start(live: Arc<Live>, origin: Origin) -> Addr<Self> {
+        lean::start(Self::new(live, origin))
+    }
+
+    fn new(live: Arc<Live>, origin: Origin) -> Self {
         let now = live.services.clock.wall();
         let (timeout, idle, started_at) = match &origin {
             Origin::New { task, .. } => (task.timeout, task.idle_timeout, now),
@@ -99,16 +105,14 @@ impl TaskActor {
             }
         };
         Self {
-            services: Arc::clone(&live.services),
-            ladder: Ladder::new(live.model.settings.limits()),
+            ladder: Ladder::new(Arc::clone(&live.model.limits)),
             began: clock::monotonic(),
-            ran_before: Duration::from_micros(now.micros_since(started_at)),
+            ran_before: now.micros_since(started_at),
             live,
             timeout,
             deadline: None,
             idle: idle.map(|limit| Box::new(Idle::new(limit))),
-            rung_timer: None,
-            origin: Some(origin),
+            origin: Some(Box::new(origin)),
             is_over: false,
             ended: None,
             rare: None,
@@ -120,18 +124,18 @@ impl TaskActor {
     }
 
     fn commit(&self, write: Write, tag: Tag) {
-        self.services.commit(write, Reply::Task(self.live.id, tag));
+        self.live.services.commit(write, Reply::Task(self.live.id, tag));
     }
 
     /// Step one: the row.
     fn record_start(&self) {
-        let node = Arc::clone(&self.services.node);
-        let at = match &self.origin {
+        let node = Arc::clone(&self.live.services.node);
+        let at = match self.origin.as_deref() {
             Some(Origin::New { task, .. }) => task.at,
-            _ => self.services.clock.wall(),
+            _ => self.live.services.clock.wall(),
         };
         let events = events_of(&Change::Begun, self.live.attempt, at);
-        let write = match &self.origin {
+        let write = match self.origin.as_deref() {
             Some(Origin::New { task, .. }) => Write::CreateRunning { task: task.clone(), node, events },
             Some(Origin::Pending { record, timeout, .. }) => {
                 let (id, epoch, timeout) = (record.key.id, record.epoch, *timeout);
@@ -155,11 +159,11 @@ impl TaskActor {
                 }
                 self.count_start();
                 // Before the answer: whoever cancels the task at once finds it here.
-                self.services.live.insert(&self.live);
+                self.live.services.live.insert(&self.live);
                 self.answer_start();
                 if let Some(limit) = self.passed_timeout() {
                     // Its time was over before it came here: it is not run again.
-                    self.step(LadderInput::Ask(Ask::timeout(self.services.clock.wall(), limit)));
+                    self.step(LadderInput::Ask(Ask::timeout(self.live.services.clock.wall(), limit)));
                 } else {
                     self.arm_deadline();
                 }
@@ -169,15 +173,19 @@ impl TaskActor {
         }
     }
 
+    fn ran_before(&self) -> Duration {
+        Duration::from_micros(self.ran_before)
+    }
+
     /// The timeout of a task whose time was over before it came here.
     fn passed_timeout(&self) -> Option<Timeout> {
-        self.timeout.filter(|timeout| timeout.duration() <= self.ran_before)
+        self.timeout.filter(|timeout| timeout.duration() <= self.ran_before())
     }
 
     /// Looks whether the deadline of a task that waited was moved between the reading of its row and now.
     fn read_timeout(&self) {
-        let (services, id) = (Arc::clone(&self.services), self.live.id);
-        self.services.pool.timers().spawn(async move {
+        let (services, id) = (Arc::clone(&self.live.services), self.live.id);
+        self.live.services.pool.timers().spawn(async move {
             // Without an answer the timeout stands as it was read before.
             if let Ok(Some(record)) = services.readers.read(move |reader| reader.task(id)).await {
                 services.tell_coordinator(TimeoutRead(id, record.timeout));
@@ -187,9 +195,9 @@ impl TaskActor {
 
     fn answer_start(&mut self) {
         // Err in a send: whoever started it has gone, which takes nothing back.
-        match self.origin.take() {
+        match self.origin.take().map(|origin| *origin) {
             Some(Origin::New { task, reply }) => {
-                let _ = reply.send(Ok(new_record(&task, Some(&self.services.node), false)));
+                let _ = reply.send(Ok(new_record(&task, Some(&self.live.services.node), false)));
             }
             Some(Origin::Pending { reply: Some(reply), .. }) => {
                 let _ = reply.send(Ok(Resumed::Started));
@@ -200,17 +208,18 @@ impl TaskActor {
 
     /// The row could not be made, or (with no refusal) somebody was first: the body never begins.
     fn give_up_start(&mut self, refusal: Option<Refusal>) {
-        let leaves = match (&self.origin, &refusal) {
+        let leaves = match (self.origin.as_deref(), &refusal) {
             (Some(Origin::Pending { reply: None, .. }), Some(_)) => Leaves::Waits,
             (Some(Origin::Pending { reply: Some(_), .. }), Some(_)) => Leaves::StandsAside,
             _ => Leaves::Ended,
         };
+        self.disarm_rung();
         if let Some(rare) = self.rare.take() {
             for asker in rare.askers.into_iter().chain(rare.requested) {
                 let _ = asker.send(refusal.clone().map_or(CancelAnswer::ReadRow, CancelAnswer::Refused));
             }
         }
-        match (self.origin.take(), refusal) {
+        match (self.origin.take().map(|origin| *origin), refusal) {
             (Some(Origin::New { reply, .. }), refusal) => {
                 // A new row is refused for one reason only: the request that starts it was carried out before.
                 let _ = reply.send(Err(refusal.map_or(StartError::KeyTaken, StartError::from)));
@@ -265,12 +274,12 @@ impl TaskActor {
     }
 
     fn write(&mut self, change: Change) {
-        let at = self.services.clock.wall();
+        let at = self.live.services.clock.wall();
         let (id, epoch) = (self.live.id, self.live.epoch);
         let events = events_of(&change, self.live.attempt, at);
         if matches!(change, Change::Ended(_) | Change::Requeued { .. }) {
             // Before it is sent: whoever still finds the task there has not missed its end.
-            self.services.live.remove(id);
+            self.live.services.live.remove(id);
         }
         match change {
             Change::Asked(ask) => self.commit(Write::Ask { id, epoch, ask, events }, Tag::Ask),
@@ -291,7 +300,7 @@ impl TaskActor {
             let task = self.live.key();
             tracing::warn!(%task, "the body did not stop within its limit and is written off: its thread is lost");
         }
-        self.ended = Some(self.counted(ending));
+        self.ended = Some(Box::new(self.counted(ending)));
         if let (Some(request), Some(stopped_by)) = (&ending.request, ending.stopped_by) {
             self.rare().receipt = Some(Receipt::Cancelled {
                 reason: Arc::clone(&request.reason),
@@ -302,8 +311,21 @@ impl TaskActor {
         }
     }
 
+    /// The end was written, or can not be.
+    fn end_recorded(&mut self, answer: &Result<Answer, StoreError>) {
+        if matches!(answer, Ok(Answer::Stale) | Err(_)) {
+            // Somebody else ended the row, or it can not be written at all: the row tells.
+            tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
+            self.rare().receipt = None;
+        } else {
+            self.count_end();
+        }
+        self.step(LadderInput::Durable);
+    }
+
     /// The last write is durable: everybody who waits is told.
     fn answer_end(&mut self) {
+        self.disarm_rung();
         if let Some(rare) = self.rare.take() {
             let Rare { askers, requested, timeouts, receipt, .. } = *rare;
             for asker in askers.into_iter().chain(requested) {
@@ -320,8 +342,8 @@ impl TaskActor {
     fn finish(&mut self, leaves: Leaves) {
         self.is_over = true;
         self.disarm();
-        self.services.live.remove(self.live.id);
-        self.services.tell_coordinator(Finished(self.live.id, leaves));
+        self.live.services.live.remove(self.live.id);
+        self.live.services.tell_coordinator(Finished(self.live.id, leaves));
     }
 
     fn request_recorded(&mut self, answer: &Result<Answer, StoreError>) {
@@ -355,39 +377,5 @@ impl TaskActor {
             Err(error) => TimeoutAnswer::Refused(Refusal::Unavailable(error.clone())),
         };
         let _ = reply.send(told);
-    }
-
-    fn arm_deadline(&mut self) {
-        let (deadlines, id) = (&self.services.deadlines, self.live.id);
-        if let Some(at) = self.deadline.take() {
-            deadlines.remove(at, id, Slot::Deadline);
-        }
-        let left = self.timeout.map(|timeout| timeout.duration().saturating_sub(self.ran_before));
-        self.deadline = left.and_then(|left| self.began.checked_add(left));
-        if let Some(at) = self.deadline {
-            deadlines.set(at, id, Slot::Deadline);
-        }
-    }
-
-    fn arm_rung(&mut self, timer: Timer, time: Duration) {
-        let (deadlines, id) = (&self.services.deadlines, self.live.id);
-        if let Some((_, at)) = self.rung_timer.take() {
-            deadlines.remove(at, id, Slot::Ladder);
-        }
-        if let Some(at) = clock::monotonic().checked_add(time) {
-            deadlines.set(at, id, Slot::Ladder);
-            self.rung_timer = Some((timer, at));
-        }
-    }
-
-    fn disarm(&mut self) {
-        self.forget_idleness();
-        let (deadlines, id) = (&self.services.deadlines, self.live.id);
-        if let Some(at) = self.deadline.take() {
-            deadlines.remove(at, id, Slot::Deadline);
-        }
-        if let Some((_, at)) = self.rung_timer.take() {
-            deadlines.remove(at, id, Slot::Ladder);
-        }
     }
 }

@@ -171,7 +171,8 @@ impl Registry {
         self.add_for(starters, COMMAND_APP, &name, settings, kind, parse)
     }
 
-    /// Lets bodies reach state of the host with [`TaskContext::state`](crate::TaskContext::state): one value for each type.
+    /// Lets bodies reach state of the host with [`TaskContext::state`](crate::TaskContext::state): one value for each
+    /// type.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(mut self, state: Arc<T>) -> Self {
         self.state.insert(TypeId::of::<T>(), state);

@@ -69,6 +69,7 @@ fn every_key_has_its_meaning() {
         .memory_limit(512 << 20)
         .cpu_limit(Duration::from_secs(60))
         .open_files_limit(100)
+        .max_running(2)
         .cleanup_limit(Duration::from_secs(20));
     let letters = text(2, 9, Some(CharacterClass::Letters), "-");
     let expected = CommandTask::new("report", "tar")

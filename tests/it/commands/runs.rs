@@ -152,6 +152,25 @@ async fn i29_a_program_gets_no_variable_no_file_and_no_terminal_of_the_server() 
 }
 
 #[actix_web::test]
+async fn what_comes_beyond_the_places_of_a_command_waits_as_pending() {
+    let commands =
+        [script("one", "echo begun; exec sleep 600", "max_running = 1"), script("free", "true", "")];
+    let server = server_with(&commands.concat()).await;
+    let client = server.client("alice");
+    let first = client.command("one", json!({})).await;
+    super::first_line(&client, &first).await;
+    let second = client.command("one", json!({})).await;
+    assert_eq!(client.show(&second).await["status"], "pending");
+    let other = client.command("free", json!({})).await;
+    assert_eq!(client.ended(&other).await["status"], "completed");
+    assert_eq!(client.show(&second).await["status"], "pending");
+    client.cancel(&first, &json!({})).await.with(200);
+    super::first_line(&client, &second).await;
+    client.cancel(&second, &json!({})).await.with(200);
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn what_a_command_lets_run_and_how_long_is_bounded() {
     let server =
         server_with(&script("wait", "echo begun; exec sleep 600", "timeout = \"1s\"\nmax_timeout = 60"))

@@ -7,14 +7,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use async_executor::Executor;
 use tokio::runtime::{Builder, Runtime};
-use tokio_util::sync::CancellationToken;
 
-use crate::body::{Contained, Pool, PoolSettings, Priority};
+use crate::body::{Pool, PoolSettings, Priority, Unwatched};
 
 use super::sample::{median, median_share};
 use super::{BenchError, Ran};
@@ -41,7 +38,7 @@ pub struct Bodies(Running);
 
 enum Running {
     Pool(Pool),
-    Unwatched { executor: Arc<Executor<'static>>, closing: CancellationToken },
+    Unwatched(Unwatched),
     Tokio(Runtime),
 }
 
@@ -55,8 +52,7 @@ impl Drop for Bodies {
     fn drop(&mut self) {
         match &self.0 {
             Running::Pool(pool) => pool.close(),
-            Running::Unwatched { closing, .. } => closing.cancel(),
-            Running::Tokio(_) => {}
+            Running::Unwatched(_) | Running::Tokio(_) => {}
         }
     }
 }
@@ -73,7 +69,7 @@ impl Bodies {
                 max_threads: 64,
                 blocking_limit: 1,
             })?),
-            Engine::Unwatched => unwatched()?,
+            Engine::Unwatched => Running::Unwatched(Unwatched::new(THREADS, Priority::of_bodies())?),
             Engine::Tokio => {
                 let priority = Priority::of_bodies();
                 let mut builder = Builder::new_multi_thread();
@@ -86,10 +82,7 @@ impl Bodies {
     fn spawn(&self, body: impl Future<Output = ()> + Send + 'static) {
         match &self.0 {
             Running::Pool(pool) => pool.spawn(1, body),
-            Running::Unwatched { executor, .. } => {
-                let body = Contained::new("body", body);
-                executor.spawn(async move { drop(body.await) }).detach();
-            }
+            Running::Unwatched(bodies) => bodies.spawn(1, body),
             // Detached: nobody waits for its handle.
             Running::Tokio(runtime) => drop(runtime.spawn(body)),
         }
@@ -135,19 +128,6 @@ impl Bodies {
         }
         wait(&all, began)
     }
-}
-
-fn unwatched() -> Result<Running, BenchError> {
-    let (executor, closing) = (Arc::new(Executor::new()), CancellationToken::new());
-    let priority = Priority::of_bodies();
-    for _ in 0..THREADS {
-        let (executor, closing) = (Arc::clone(&executor), closing.clone());
-        thread::Builder::new().name("unwatched".to_owned()).spawn(move || {
-            priority.apply();
-            futures_lite::future::block_on(executor.run(closing.cancelled()));
-        })?;
-    }
-    Ok(Running::Unwatched { executor, closing })
 }
 
 /// Tells when the last of some bodies has ended.

@@ -15,7 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use async_executor::Task;
 use futures_util::future::{BoxFuture, join_all};
 use tracing::{Instrument, Span};
 
@@ -24,6 +23,7 @@ use super::boundary::{Contained, UserFuture};
 use super::control::{AfterBody, Control};
 use super::end::{BodyEnd, Cleaned, CleanupEnd, Report};
 use super::pool::Pool;
+use super::queue::Child;
 use super::seat::Label;
 
 /// What an attempt needs from the runtime.
@@ -45,7 +45,7 @@ pub(crate) trait Attempt: Send + Sync + 'static {
     }
 
     /// Takes the tasks that the body spawned through its context since the last call.
-    fn take_children(&self) -> Vec<Task<()>>;
+    fn take_children(&self) -> Vec<Child>;
 
     /// Tells that the body has stopped and that its cleanup did not end at once: at most once.
     fn cleaning(&self, end: &BodyEnd);

@@ -74,11 +74,6 @@ impl<F> Contained<F> {
         Self { what, future: Some(future) }
     }
 
-    /// Whether the inner future is still there.
-    pub(super) fn is_held(&self) -> bool {
-        self.future.is_some()
-    }
-
     /// Drops the inner future now, if it is still there.
     pub(crate) fn release(self: Pin<&mut Self>) {
         let mut this = self.project();

@@ -22,6 +22,7 @@ mod pool;
 mod priority;
 #[cfg(target_os = "linux")]
 pub(crate) mod process;
+mod queue;
 mod seat;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,9 @@ pub(crate) use control::{Asked, Control, Probe};
 pub use end::Cleaned;
 pub(crate) use end::{BodyEnd, CleanupEnd, Report};
 pub(crate) use limits::ChildLimits;
-pub(crate) use pool::{Child, Pool, PoolSettings};
+pub(crate) use pool::{Pool, PoolSettings};
 #[cfg(feature = "server")]
 pub(crate) use priority::Priority;
+pub(crate) use queue::Child;
+#[cfg(feature = "server")]
+pub(crate) use queue::Unwatched;

@@ -1,16 +1,14 @@
-//! The pool: plain threads that poll one queue of bodies, inside the context of a tokio runtime of its own
+//! The pool: plain threads that work on one queue of bodies, inside the context of a tokio runtime of its own
 //! that owns timers and sockets and runs no body.
 //!
 //! Invariants:
 //! 1. A body that never yields loses one thread and itself: what waits behind it can be taken by the others.
 //! 2. A thread survives whatever a body does, except keeping it.
-//! 3. What is given to the executor is [`Contained`]: neither its polls nor its drop can unwind, which in
-//!    `async-task` would end the process.
-//! 4. The threads own the executor, handles only know it: when the last thread leaves, what still waits is
-//!    dropped, although it may hold handles itself.
-//! 5. There are never fewer threads than the base number and never more than the limit; between the two the
+//! 3. The threads own the engine, handles do not: when the last thread leaves, the queue is drained, and what still
+//!    waits is dropped, although it may hold handles itself.
+//! 4. There are never fewer threads than the base number and never more than the limit; between the two the
 //!    [`watchdog`] adds and takes away.
-//! 6. All of them give way to other threads of the process: actors, HTTP and the database come first.
+//! 5. All of them give way to other threads of the process: actors, HTTP and the database come first.
 //!
 //! Why not `Handle::block_on`: it gives each poll of the *thread* one of tokio's task budgets, which all
 //! bodies of that thread would share, and a body would find its sockets "not ready" for a neighbour's sake.
@@ -23,20 +21,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, Weak};
 use std::{io, thread};
 
-use async_executor::{Executor, Task};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio_util::sync::CancellationToken;
 
 use super::blocking::{Blocking, BlockingSettings, Job};
 use super::boundary::catch;
 use super::hooks::Hooks;
 use super::priority::Priority;
-use super::seat::{Counted, Label, Seat, Seats};
+use super::queue::{Child, Local, Queue};
+use super::seat::{Label, Seat, Seats};
 use super::watchdog;
 use super::watcher::Bounds;
-
-/// A future that runs beside a body; dropped, it is cancelled at its next await.
-pub(crate) type Child = Task<()>;
 
 /// How large a pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +57,10 @@ impl Default for PoolSettings {
 pub(crate) struct Pool(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
+    pub(super) queue: Arc<Queue>,
     engine: Weak<Engine>,
     timers: Handle,
-    pub(super) closing: CancellationToken,
+    pub(super) is_closed: AtomicBool,
     blocking: Arc<Blocking>,
     hooks: Hooks,
     pub(super) seats: Arc<Seats>,
@@ -81,10 +76,16 @@ pub(super) struct Shared {
 /// See [`Pool::on_long_poll`].
 pub(super) type OnLongPoll = Box<dyn Fn(Label) + Send + Sync>;
 
-/// What the threads own together. The executor goes first: the bodies it drops may hold timers.
+/// What the threads own together. The bodies go first: they may hold timers.
 struct Engine {
-    executor: Executor<'static>,
+    queue: Arc<Queue>,
     _timers: Timers,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.queue.drain();
+    }
 }
 
 /// The tokio runtime for timers and sockets.
@@ -105,11 +106,13 @@ impl Pool {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("quell-timers").enable_all().build()?;
         let timers = runtime.handle().clone();
-        let engine = Arc::new(Engine { executor: Executor::new(), _timers: Timers(Some(runtime)) });
+        let queue = Queue::new();
+        let engine = Arc::new(Engine { queue: Arc::clone(&queue), _timers: Timers(Some(runtime)) });
         let bounds =
             Bounds { base: settings.threads.max(1), limit: settings.max_threads.max(settings.threads) };
         let priority = Priority::of_bodies();
         let pool = Self(Arc::new(Shared {
+            queue,
             engine: Arc::downgrade(&engine),
             blocking: Blocking::new(
                 BlockingSettings {
@@ -122,7 +125,7 @@ impl Pool {
             ),
             hooks: Hooks::new(timers.clone()),
             timers,
-            closing: CancellationToken::new(),
+            is_closed: AtomicBool::new(false),
             seats: Arc::default(),
             started: AtomicUsize::new(0),
             priority,
@@ -150,19 +153,14 @@ impl Pool {
 
     /// Runs `future` on the pool as a task that its holder owns: dropping the task cancels it.
     ///
-    /// A panic is logged, and the task ends then like any other. There is no output, on purpose: the
-    /// executor drops one that nobody fetched where a panicking drop ends the process. Send it elsewhere.
+    /// A panic is logged, and the task ends then like any other. There is no output, on purpose: `async-task`
+    /// drops one that nobody fetched where a panicking drop ends the process. Send it elsewhere.
     pub(crate) fn spawn_child(
         &self,
         label: Label,
         future: impl Future<Output = ()> + Send + 'static,
     ) -> Child {
-        let future = Counted::new(label, future);
-        match self.0.engine.upgrade() {
-            Some(engine) => engine.executor.spawn(future),
-            // The executor goes at once, and with it the future; the task is then a cancelled one.
-            None => Executor::new().spawn(future),
-        }
+        self.0.queue.spawn(label, future)
     }
 
     /// Whether bodies keep every thread there may be: async work cannot go on, or no blocking body can begin.
@@ -207,12 +205,17 @@ impl Shared {
     pub(super) fn add_thread(&self) -> io::Result<()> {
         let Some(engine) = self.engine.upgrade() else { return Ok(()) };
         let number = self.started.fetch_add(1, Relaxed) + 1;
-        let (seat, seats) = (Seat::new(number, self.closing.child_token()), Arc::clone(&self.seats));
+        let (hand, local) = self.queue.join(number);
+        // Whoever closes dismisses those that have joined, after it has said so; later ones see it.
+        if self.is_closed.load(Relaxed) {
+            self.queue.dismiss(number);
+        }
+        let (seat, seats) = (Seat::new(hand), Arc::clone(&self.seats));
         let (context, priority) = (self.timers.clone(), self.priority);
         seats.add(Arc::clone(&seat));
         let spawned = thread::Builder::new().name(format!("quell-body-{number}")).spawn(move || {
             priority.apply();
-            poll_bodies(engine, &seat, &context);
+            poll_bodies(engine, local, &seat, &context);
             seats.remove(number);
         });
         if spawned.is_err() {
@@ -223,13 +226,12 @@ impl Shared {
 
     /// Puts a task into the queue that notes that it was taken.
     pub(super) fn probe(&self, ran: Arc<AtomicBool>) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.executor.spawn(async move { ran.store(true, Relaxed) }).detach();
-        }
+        self.queue.spawn(0, async move { ran.store(true, Relaxed) }).detach();
     }
 
     fn close(&self) {
-        self.closing.cancel();
+        self.is_closed.store(true, Relaxed);
+        self.queue.dismiss_all();
         self.blocking.close();
         self.hooks.close();
     }
@@ -242,16 +244,11 @@ impl Drop for Shared {
 }
 
 /// The life of a pool thread.
-fn poll_bodies(engine: Arc<Engine>, seat: &Arc<Seat>, context: &Handle) {
+fn poll_bodies(engine: Arc<Engine>, local: Local, seat: &Arc<Seat>, context: &Handle) {
     let _context = context.enter();
-    seat.take();
     // Bodies cannot unwind to here; a defect below them could, and must not cost a thread.
-    while let Err(message) =
-        catch(|| futures_lite::future::block_on(engine.executor.run(seat.leave.cancelled())))
-    {
-        tracing::error!(message, "a pool thread panicked, and goes on");
-    }
-    // Inside the context: bodies that are dropped with the executor may look for it.
+    local.work(seat, |message| tracing::error!(message, "a pool thread panicked, and goes on"));
+    // Inside the context: bodies that are dropped with the queue may look for it.
     if let Err(message) = catch(|| drop(engine)) {
         tracing::error!(message, "the pool panicked while it closed");
     }

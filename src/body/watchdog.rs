@@ -15,7 +15,7 @@ use super::watcher::{Bounds, Orders, TICK, Watcher};
 /// Starts it for a pool.
 pub(super) fn start(pool: Weak<Shared>, bounds: Bounds, context: Handle) -> io::Result<()> {
     let watch = move || {
-        // Should it be the last to let go of the executor, bodies are dropped here.
+        // Should it be the last to let go of the engine, bodies are dropped here.
         let _context = context.enter();
         watch(&pool, bounds);
     };
@@ -28,7 +28,7 @@ fn watch(pool: &Weak<Shared>, bounds: Bounds) {
     let mut probe = Arc::<AtomicBool>::default();
     loop {
         thread::park_timeout(TICK);
-        let Some(pool) = pool.upgrade().filter(|pool| !pool.closing.is_cancelled()) else { return };
+        let Some(pool) = pool.upgrade().filter(|pool| !pool.is_closed.load(Relaxed)) else { return };
         let now = Instant::now();
         let orders = watcher.look(now - last, &pool.seats.look(), probe.load(Relaxed));
         last = now;
@@ -47,8 +47,11 @@ fn carry_out(pool: &Shared, watcher: &mut Watcher, orders: &Orders) {
             call(*label);
         }
     }
+    for (number, count) in &orders.share {
+        pool.queue.move_out(*number, *count);
+    }
     if let Some(number) = orders.dismiss {
-        pool.seats.dismiss(number);
+        pool.queue.dismiss(number);
     }
     if orders.add {
         match pool.add_thread() {

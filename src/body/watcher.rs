@@ -8,6 +8,9 @@
 //! 3. Both only up to the limit. At the limit, with all threads stuck and the probe waiting, the pool is full.
 //! 4. Threads beyond the base number that are not stuck leave, one a look, after they were too many for a second.
 //! 5. A body that keeps its thread for a second is named once.
+//! 6. What waits in the own queue of a stuck thread is moved to the common queue: idle threads would take it from
+//!    there, but those that are never idle would not. For the same reason a thread that has much more waiting than
+//!    another gives half of the difference away.
 //!
 //! Plain data in, plain data out: it reads no clock, starts no thread. Its time is the time it was looking, so that
 //! a process that was stopped for an hour finds nobody stuck for an hour.
@@ -32,6 +35,12 @@ const LONG: Duration = Duration::from_secs(1);
 /// How long there are too many threads before one leaves; and how long a failed start of a thread is not repeated.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// So many tasks more than twice as many as another thread has are too many for one thread's own queue.
+const UNEVEN: usize = 32;
+
+/// The most that is moved at one look for evenness' sake.
+const MOST_MOVED: usize = 1024;
+
 /// How many threads a pool has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -52,6 +61,8 @@ pub(super) struct Orders {
     pub(super) dismiss: Option<usize>,
     /// Name the bodies that keep their threads.
     pub(super) name: Vec<Label>,
+    /// Move so many tasks from the own queue of a thread to the common one.
+    pub(super) share: Vec<(usize, usize)>,
 }
 
 /// What is remembered of a thread.
@@ -118,7 +129,25 @@ impl Watcher {
         orders.add = wanted && may_add;
         self.is_full = work_waits && all_are_stuck && !may_add;
         orders.dismiss = self.surplus(sights);
+        orders.share = self.shares(sights);
         orders
+    }
+
+    fn shares(&self, sights: &[Sight]) -> Vec<(usize, usize)> {
+        let is_stuck = |sight: &Sight| self.is_inside_for(*sight, WAIT);
+        let fewest = sights.iter().filter(|sight| !is_stuck(sight)).map(|sight| sight.waiting).min();
+        let share = |sight: &Sight| {
+            let (waiting, fewest) = (sight.waiting, fewest.unwrap_or(0));
+            if is_stuck(sight) {
+                waiting
+            } else if waiting > fewest * 2 + UNEVEN {
+                ((waiting - fewest) / 2).min(MOST_MOVED)
+            } else {
+                0
+            }
+        };
+        let shares = sights.iter().map(|sight| (sight.number, share(sight)));
+        shares.filter(|(_, count)| *count > 0).collect()
     }
 
     fn remember(&mut self, sights: &[Sight]) {
@@ -187,7 +216,7 @@ mod tests {
         }
 
         fn add(&mut self, number: usize) {
-            self.threads.push(Sight { number, polls: 0, label: 0, is_leaving: false });
+            self.threads.push(Sight { number, polls: 0, label: 0, is_leaving: false, waiting: 0 });
         }
 
         /// The thread goes into the next poll, for that body, and stays there.
@@ -307,6 +336,36 @@ mod tests {
         pool.stick(1, 8);
         assert_eq!(pool.run(ms(900)).2, Vec::<Label>::new());
         assert_eq!(pool.run(ms(200)).2, [8]);
+    }
+
+    #[test]
+    fn what_waits_behind_a_stuck_thread_is_moved() {
+        let mut pool = Pool::new(2, 8);
+        pool.threads[0].waiting = 3;
+        pool.stick(1, 7);
+        pool.stick(2, 7);
+        for _ in 0..4 {
+            assert_eq!(pool.look().share, [], "none is stuck yet");
+            pool.stick(2, 7);
+        }
+        assert_eq!(pool.look().share, [(1, 3)], "though it is little");
+        pool.free(1);
+        assert_eq!(pool.look().share, []);
+    }
+
+    #[test]
+    fn a_thread_with_much_more_than_another_gives_half_of_it_away() {
+        let mut pool = Pool::new(3, 8);
+        let share = |pool: &mut Pool, waiting: [usize; 3]| {
+            for (thread, waiting) in pool.threads.iter_mut().zip(waiting) {
+                thread.waiting = waiting;
+            }
+            pool.look().share
+        };
+        assert_eq!(share(&mut pool, [30, 0, 0]), [], "little");
+        assert_eq!(share(&mut pool, [1_000, 900, 800]), [], "even");
+        assert_eq!(share(&mut pool, [400, 100, 200]), [(1, 150)]);
+        assert_eq!(share(&mut pool, [100_000, 0, 0]), [(1, MOST_MOVED)]);
     }
 
     #[test]

@@ -23,13 +23,14 @@ const LAYERS: [(&str, u8); 10] = [
 ];
 
 /// A library, and the only folders that name it.
-const LIBRARIES: [(&str, &[&str]); 17] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("actix", &["runtime", "bench"]),
     ("actix_cors", &["server"]),
     ("actix_rt", &["runtime", "bench", "server"]),
     ("actix_web", &["http", "server"]),
-    ("async_executor", &["bench", "body"]),
+    ("async_task", &["body"]),
     ("clap", &["server", "cli"]),
+    ("crossbeam_deque", &["body"]),
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("governor", &["http"]),

@@ -7,6 +7,7 @@ mod blocking;
 mod boundary;
 mod cleanup;
 mod pool;
+mod queue;
 mod stopping;
 mod watchdog;
 
@@ -15,7 +16,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_executor::Task;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::*;
@@ -36,7 +36,7 @@ enum Told {
 struct Script {
     control: Control,
     cleanup: Cleanup,
-    children: Mutex<Vec<Task<()>>>,
+    children: Mutex<Vec<Child>>,
     tell: SyncSender<Told>,
     /// How often it was told that a cleanup goes on.
     cleanings: AtomicUsize,
@@ -55,7 +55,7 @@ impl Attempt for Script {
         (self.cleanup)()
     }
 
-    fn take_children(&self) -> Vec<Task<()>> {
+    fn take_children(&self) -> Vec<Child> {
         std::mem::take(&mut *self.children.lock().unwrap())
     }
 

@@ -203,6 +203,8 @@ pub(super) fn measure(
         tokio_per_second: median(&tokio),
         share_of_unwatched: median_share(&pool, &unwatched),
         share_of_tokio: median_share(&pool, &tokio),
+        bar: None,
+        unwatched_bar: None,
     })
 }
 

@@ -17,10 +17,13 @@ use super::library::{Idle, Library, inside};
 use super::plain::{GROUP, Plain};
 use super::rows::Rows;
 use super::sample::{median, median_share, quantiles, tenths};
-use super::{BenchError, Cancelled, Options, Scenario, Storm};
+use super::{Bar, BenchError, Cancelled, Options, Scenario, Storm};
 
 /// Cancels in flight at once: below the number of commands that the runtime lets wait.
 const AT_ONCE: usize = 40_000;
+
+/// What the runtime may take beside the commit, at the median.
+const OVER_MICROS: u32 = 120;
 
 /// How long one cancel may take.
 const WAIT: Duration = Duration::from_secs(120);
@@ -49,7 +52,10 @@ pub(super) fn one_by_one(options: &Options, cancels: u32) -> Result<Cancelled, B
     })?;
     let (micros, limit_micros) = (quantiles(times), quantiles(limits));
     let over_limit_micros = tenths(micros.p50 - limit_micros.p50);
-    Ok(Cancelled { cancels, micros, limit_micros, over_limit_micros })
+    let bar =
+        Some(Bar::new(format!("≤ limit + {OVER_MICROS} µs"), over_limit_micros <= f64::from(OVER_MICROS)));
+    let p99_bar = Some(Bar::new("≤ 2 × p50", micros.p99 <= 2.0 * micros.p50));
+    Ok(Cancelled { cancels, micros, limit_micros, over_limit_micros, bar, p99_bar })
 }
 
 pub(super) fn at_once(options: &Options, tasks: u32, rounds: u32) -> Result<Storm, BenchError> {
@@ -71,7 +77,17 @@ pub(super) fn at_once(options: &Options, tasks: u32, rounds: u32) -> Result<Stor
     })?;
     let (seconds, limit_seconds) = (median(&times), median(&limits));
     let share_of_limit = median_share(&limits, &times);
-    Ok(Storm { tasks, seconds, limit_seconds, share_of_limit, times, limits })
+    let bar = most(tasks).map(|most| Bar::new(format!("≤ {most} s"), seconds <= most));
+    Ok(Storm { tasks, seconds, limit_seconds, share_of_limit, bar, times, limits })
+}
+
+/// What is asked, in seconds.
+fn most(tasks: u32) -> Option<f64> {
+    match tasks {
+        5_000 => Some(0.1),
+        100_000 => Some(1.5),
+        _ => None,
+    }
 }
 
 /// Cancels a task, and insists that it has stopped because of that.

@@ -18,7 +18,13 @@ use super::folder::Folder;
 use super::library::{Idle, Library, Waiting, inside};
 use super::machine::own_bytes;
 use super::sample::{share, tenths};
-use super::{BenchError, Memory, Options, Scenario};
+use super::{Bar, BenchError, Memory, Options, Scenario};
+
+/// The most bytes of an idle task.
+const MOST: u32 = 1_536;
+
+/// What its body has by itself: the boxed future of a `pending().await`.
+const BODY: u32 = 200;
 
 pub(super) fn measure(options: &Options, tasks: u32) -> Result<Memory, BenchError> {
     let folder = Folder::new(&options.dir)?;
@@ -46,7 +52,8 @@ pub(super) fn measure(options: &Options, tasks: u32) -> Result<Memory, BenchErro
         let bytes = growth(before, after, tasks);
         library.stop().await;
         let times_limit = share(bytes, limit_bytes);
-        Ok(Memory { tasks, bytes, bytes_with_token, limit_bytes, times_limit })
+        let bar = Some(Bar::new("≤ 1,536 B + body's 200 B", bytes <= f64::from(MOST + BODY)));
+        Ok(Memory { tasks, bytes, bytes_with_token, limit_bytes, times_limit, bar })
     })
 }
 

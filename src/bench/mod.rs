@@ -8,8 +8,10 @@
 //! done nothing yet: a heap that was larger before hides what tasks need. A child process would do as well, but
 //! a library does not know which program it is part of.
 //!
-//! It prints nothing, draws no conclusions, and knows no HTTP: cancel over HTTP will be a scenario of its own.
+//! Where something is asked of a figure, a [`Bar`] says what, and whether this run reached it. It prints nothing, fails
+//! for no figure, and knows no HTTP: cancel over HTTP will be a scenario of its own.
 
+mod bar;
 mod bodies;
 mod cancel;
 mod disk;
@@ -31,6 +33,7 @@ use std::str::FromStr;
 use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError};
 use crate::store::{OpenError, StoreError, Synchronous};
 
+pub use bar::Bar;
 pub use bodies::{Bodies, Engine};
 pub use machine::Machine;
 pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
@@ -245,8 +248,10 @@ fn carry_out(
             let (spawns, yields) = (sizes.spawns, sizes.yields);
             let rounds = sizes.rounds;
             report.bodies = vec![
-                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?,
-                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?,
+                bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?
+                    .with_bars(100, None),
+                bodies::measure("yield, 64 bodies", 64 * yields, rounds, |bodies| bodies.yields(64, yields))?
+                    .with_bars(50, Some(95)),
             ];
         }
         Scenario::Disk => {

@@ -1,7 +1,7 @@
 //! What was measured, as data.
 //!
 //! Every figure has its unit in its name and its limit beside it. `share_of_limit` is 1 where the runtime costs
-//! nothing on top of what the machine needs.
+//! nothing on top of what the machine needs. What is asked of a figure stands beside it as its `bar`.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::store::Synchronous;
 use crate::task::Timestamp;
 
 use super::machine::wall;
-use super::{BenchError, Machine, Options, table};
+use super::{Bar, BenchError, Machine, Options, table};
 
 /// All that one run measured; what was left out is none or empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -80,6 +80,19 @@ pub struct Ran {
     pub share_of_unwatched: f64,
     /// The first by the third.
     pub share_of_tokio: f64,
+    /// What is asked of the share of tokio's.
+    pub bar: Option<Bar>,
+    /// What is asked of the share that the watchdog leaves.
+    pub unwatched_bar: Option<Bar>,
+}
+
+impl Ran {
+    /// Asks for shares of tokio's and of what runs without a watchdog, in hundredths.
+    pub(super) fn with_bars(mut self, of_tokio: u32, of_unwatched: Option<u32>) -> Self {
+        self.bar = Some(Bar::at_least_percent(self.share_of_tokio, of_tokio));
+        self.unwatched_bar = of_unwatched.map(|least| Bar::at_least_percent(self.share_of_unwatched, least));
+        self
+    }
 }
 
 /// A plain write of 4 KiB and its sync.
@@ -106,6 +119,8 @@ pub struct Started {
     pub limit_per_second: f64,
     /// The first by the second: the median of the rounds' own.
     pub share_of_limit: f64,
+    /// What is asked of that share.
+    pub bar: Option<Bar>,
     /// Every round.
     pub rates: Vec<f64>,
     /// Every round of the limit.
@@ -124,6 +139,10 @@ pub struct Cancelled {
     pub limit_micros: Quantiles,
     /// What the runtime takes on top, at the median.
     pub over_limit_micros: f64,
+    /// What is asked of the median.
+    pub bar: Option<Bar>,
+    /// What is asked of the slowest hundredth.
+    pub p99_bar: Option<Bar>,
 }
 
 /// Cancel of many at once.
@@ -138,6 +157,8 @@ pub struct Storm {
     pub limit_seconds: f64,
     /// The second by the first: the median of the rounds' own.
     pub share_of_limit: f64,
+    /// What is asked of the time.
+    pub bar: Option<Bar>,
     /// Every round.
     pub times: Vec<f64>,
     /// Every round of the limit.
@@ -158,6 +179,8 @@ pub struct Memory {
     pub limit_bytes: f64,
     /// How many times the limit the first is.
     pub times_limit: f64,
+    /// What is asked of the first.
+    pub bar: Option<Bar>,
 }
 
 impl Report {

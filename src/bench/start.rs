@@ -17,7 +17,7 @@ use super::library::{Library, Noop, inside};
 use super::plain::{Plain, Served};
 use super::rows::Rows;
 use super::sample::{median, median_share, rate};
-use super::{BenchError, Options, Scenario, Started};
+use super::{Bar, BenchError, Options, Scenario, Started};
 
 /// No round takes longer; what was not begun by then is not counted.
 const ROUND: Duration = Duration::from_secs(20);
@@ -51,7 +51,17 @@ pub(super) fn measure(
     })?;
     let (per_second, limit_per_second) = (median(&rates), median(&limits));
     let share_of_limit = median_share(&rates, &limits);
-    Ok(Started { in_flight, lives, per_second, limit_per_second, share_of_limit, rates, limits })
+    let bar = least(in_flight).map(|least| Bar::at_least_percent(share_of_limit, least));
+    Ok(Started { in_flight, lives, per_second, limit_per_second, share_of_limit, bar, rates, limits })
+}
+
+/// What is asked, in hundredths of the limit: one alone has nothing to share its commits with.
+fn least(in_flight: u32) -> Option<u32> {
+    match in_flight {
+        64 => Some(45),
+        512 => Some(60),
+        _ => None,
+    }
 }
 
 /// What clients take their work from.

@@ -2,15 +2,28 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Cancelled, Disk, Memory, Ran, Report, Started, Storm};
+use super::{Bar, Cancelled, Disk, Memory, Ran, Report, Started, Storm};
 
-type Line = [String; 4];
+/// A row: what, the figure, its limit, how the two compare, and what is asked.
+struct Line([String; 4], Option<Bar>);
+
+impl Line {
+    fn cells(self) -> Vec<String> {
+        let Self(cells, bar) = self;
+        let (asks, held) = bar.map_or_else(Default::default, |bar| (bar.asks, yes_no(bar.held)));
+        cells.into_iter().chain([asks, held.to_owned()]).collect()
+    }
+}
+
+fn yes_no(held: bool) -> &'static str {
+    if held { "yes" } else { "no" }
+}
 
 /// The table, below a line or two about where it comes from.
 pub(super) fn of(report: &Report) -> String {
     let mut table = Table::new();
     table.load_preset(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["measured", "quell", "limit in the same run", "of the limit"]);
+    table.set_header(["measured", "quell", "limit in the same run", "of the limit", "bar", "held"]);
     let lines = report
         .memory
         .iter()
@@ -21,7 +34,7 @@ pub(super) fn of(report: &Report) -> String {
         .chain(report.cancel.iter().flat_map(cancel))
         .chain(report.storm.iter().map(storm));
     for line in lines {
-        table.add_row(line);
+        table.add_row(line.cells());
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -53,26 +66,29 @@ fn head(report: &Report) -> String {
 fn start(figure: &Started) -> Line {
     let own = format!("{} tasks/s", whole(figure.per_second));
     let limit = format!("{} tasks/s", whole(figure.limit_per_second));
-    [format!("start + complete, {} in flight", figure.in_flight), own, limit, percent(figure.share_of_limit)]
+    let what = format!("start + complete, {} in flight", figure.in_flight);
+    Line([what, own, limit, percent(figure.share_of_limit)], figure.bar.clone())
 }
 
 fn cancel(figure: &Cancelled) -> [Line; 3] {
     let (own, limit) = (figure.micros, figure.limit_micros);
-    let line = |what: &str, own: f64, limit: f64, more: String| {
-        [format!("cancel to durable end, {what}"), micros(own), micros(limit), more]
+    let line = |what: &str, own: f64, limit: f64, more: String, bar: Option<&Bar>| {
+        Line([format!("cancel to durable end, {what}"), micros(own), micros(limit), more], bar.cloned())
     };
     let over = format!("{:+} µs", figure.over_limit_micros.round());
     [
-        line("p50", own.p50, limit.p50, over),
-        line("p99", own.p99, limit.p99, String::new()),
-        line("max", own.max, limit.max, String::new()),
+        line("p50", own.p50, limit.p50, over, figure.bar.as_ref()),
+        line("p99", own.p99, limit.p99, String::new(), figure.p99_bar.as_ref()),
+        line("max", own.max, limit.max, String::new(), None),
     ]
 }
 
 fn storm(figure: &Storm) -> Line {
     let what = format!("cancel of {} at once, all durable", whole(f64::from(figure.tasks)));
     let seconds = |time: f64| format!("{time:.3} s");
-    [what, seconds(figure.seconds), seconds(figure.limit_seconds), percent(figure.share_of_limit)]
+    let cells =
+        [what, seconds(figure.seconds), seconds(figure.limit_seconds), percent(figure.share_of_limit)];
+    Line(cells, figure.bar.clone())
 }
 
 fn memory(figure: &Memory) -> [Line; 2] {
@@ -80,35 +96,48 @@ fn memory(figure: &Memory) -> [Line; 2] {
     let bytes = |bytes: f64| format!("{} B", whole(bytes));
     let times = format!("{:.1} times", figure.times_limit);
     [
-        [
-            format!("memory per idle task, {tasks} tasks"),
-            bytes(figure.bytes),
-            bytes(figure.limit_bytes),
-            times,
-        ],
-        [
-            "memory per task that waits for its token".to_owned(),
-            bytes(figure.bytes_with_token),
-            bytes(figure.limit_bytes),
-            String::new(),
-        ],
+        Line(
+            [
+                format!("memory per idle task, {tasks} tasks"),
+                bytes(figure.bytes),
+                bytes(figure.limit_bytes),
+                times,
+            ],
+            figure.bar.clone(),
+        ),
+        Line(
+            [
+                "memory per task that waits for its token".to_owned(),
+                bytes(figure.bytes_with_token),
+                bytes(figure.limit_bytes),
+                String::new(),
+            ],
+            None,
+        ),
     ]
 }
 
 fn bodies(figure: &Ran) -> [Line; 2] {
     let rate = |rate: f64| format!("{}/s", whole(rate));
-    let line = |than: &str, limit: f64, share: f64| {
-        [format!("bodies: {}, {than}", figure.what), rate(figure.per_second), rate(limit), percent(share)]
+    let line = |than: &str, limit: f64, share: f64, bar: Option<&Bar>| {
+        let what = format!("bodies: {}, {than}", figure.what);
+        Line([what, rate(figure.per_second), rate(limit), percent(share)], bar.cloned())
     };
     [
-        line("beside tokio's scheduler", figure.tokio_per_second, figure.share_of_tokio),
-        line("beside no watchdog", figure.unwatched_per_second, figure.share_of_unwatched),
+        line("beside tokio's scheduler", figure.tokio_per_second, figure.share_of_tokio, figure.bar.as_ref()),
+        line(
+            "beside no watchdog",
+            figure.unwatched_per_second,
+            figure.share_of_unwatched,
+            figure.unwatched_bar.as_ref(),
+        ),
     ]
 }
 
 fn disk(figure: &Disk) -> Line {
     let p50_p99 = format!("{} / {}", micros(figure.micros.p50), micros(figure.micros.p99));
-    ["4 KiB written and synced, p50 / p99".to_owned(), String::new(), p50_p99, String::new()]
+    let what = "4 KiB written and synced, p50 / p99".to_owned();
+    Line([what, String::new(), p50_p99, String::new()], None)
 }
 
 fn micros(time: f64) -> String {

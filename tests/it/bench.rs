@@ -47,6 +47,17 @@ fn a_quick_run_measures_everything_beside_its_limit() -> Tested {
     }
     let in_flight: Vec<_> = report.start.iter().map(|figure| figure.in_flight).collect();
     assert_eq!(in_flight, [1, 64, 512]);
+    for (path, bar) in [
+        ("/start/1/bar", "≥ 45 %"),
+        ("/start/2/bar", "≥ 60 %"),
+        ("/cancel/bar", "≤ limit + 120 µs"),
+        ("/cancel/p99_bar", "≤ 2 × p50"),
+        ("/bodies/0/bar", "≥ 100 %"),
+        ("/memory/bar", "≤ 1,536 B + body's 200 B"),
+    ] {
+        assert_eq!(json.pointer(path).and_then(|bar| bar.get("asks")), Some(&Value::from(bar)), "{path}");
+        assert!(json.pointer(path).and_then(|bar| bar.get("held")).is_some_and(Value::is_boolean), "{path}");
+    }
     assert_eq!(json.pointer("/run/synchronous"), Some(&Value::from("full")));
 
     let table = report.table();

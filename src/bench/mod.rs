@@ -9,33 +9,51 @@
 //! a library does not know which program it is part of.
 //!
 //! Where something is asked of a figure, a [`Bar`] says what, and whether this run reached it. It prints nothing, fails
-//! for no figure, and knows no HTTP: cancel over HTTP will be a scenario of its own.
+//! for no figure.
+//!
+//! What is measured over HTTP is a server in a process of its own, the same program with a hidden verb (`child.rs`
+//! says why), asked by a client of ours (`client.rs`); its limit is a bare actix-web server, another such process.
 
 mod bar;
+mod bare;
 mod bodies;
 mod cancel;
+mod child;
+mod client;
 mod disk;
 mod folder;
+mod http;
+mod idle;
 mod library;
+mod listeners;
 mod machine;
 mod memory;
+mod models;
+mod over_http;
 mod plain;
+mod recovery;
 mod report;
 mod rows;
 mod sample;
 mod start;
+mod streams;
 mod table;
+mod table_over_http;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError};
 use crate::store::{OpenError, StoreError, Synchronous};
 
 pub use bar::Bar;
+pub use bare::serve_bare;
 pub use bodies::{Bodies, Engine};
 pub use machine::Machine;
+pub use models::register_measured;
+pub use over_http::{CancelledOverHttp, CpuOfOne, Idled, Loaded, Recovered, Streamed};
 pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
 
 /// What is measured together.
@@ -54,12 +72,30 @@ pub enum Scenario {
     Cancel,
     /// Cancel of many running tasks at once.
     Storm,
+    /// Cancel over HTTP: one after the other, and over many connections.
+    Http,
+    /// One task's events to many event streams.
+    Streams,
+    /// A server with many tasks and streams and nothing to do.
+    Idle,
+    /// The start of a server over what an earlier process left.
+    Recovery,
 }
 
 impl Scenario {
     /// All, in the order in which they run.
-    pub const ALL: &'static [Self] =
-        &[Self::Memory, Self::Bodies, Self::Disk, Self::Start, Self::Cancel, Self::Storm];
+    pub const ALL: &'static [Self] = &[
+        Self::Memory,
+        Self::Bodies,
+        Self::Disk,
+        Self::Start,
+        Self::Cancel,
+        Self::Storm,
+        Self::Http,
+        Self::Streams,
+        Self::Idle,
+        Self::Recovery,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -71,6 +107,10 @@ impl Scenario {
             Self::Start => "start",
             Self::Cancel => "cancel",
             Self::Storm => "storm",
+            Self::Http => "http",
+            Self::Streams => "streams",
+            Self::Idle => "idle",
+            Self::Recovery => "recovery",
         }
     }
 }
@@ -105,6 +145,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// The scenarios, in the order of [`Scenario::ALL`] whatever their order here; none is all of them.
     pub only: Vec<Scenario>,
+    /// The `quell` program, which is started for whatever is measured over HTTP; none is the program that runs.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -116,9 +158,13 @@ impl Default for Options {
             large: false,
             synchronous: Synchronous::Full,
             only: Vec::new(),
+            program: None,
         }
     }
 }
+
+/// Connections that cancel at once.
+const CONNECTIONS: usize = 64;
 
 /// How much each scenario does.
 #[derive(Debug, Clone)]
@@ -134,6 +180,46 @@ struct Sizes {
     spawns: u32,
     yields: u32,
     rounds: u32,
+    served: ServedSizes,
+}
+
+/// How much is done over HTTP.
+#[derive(Debug, Clone)]
+struct ServedSizes {
+    cancels: u32,
+    /// Cancels of one round over many connections.
+    load: u32,
+    /// Streams, and events of one round.
+    streams: (u32, u32),
+    /// Idle tasks and streams, and for how long.
+    idle: (u32, u32, Duration),
+    /// Finished and running rows.
+    left: (u32, u32),
+    rounds: u32,
+}
+
+impl ServedSizes {
+    fn of(options: &Options) -> Self {
+        if options.quick {
+            Self {
+                cancels: 20,
+                load: 256,
+                streams: (20, 100),
+                idle: (200, 20, Duration::from_millis(500)),
+                left: (1_000, 100),
+                rounds: 1,
+            }
+        } else {
+            Self {
+                cancels: 1_000,
+                load: 20_000,
+                streams: (1_000, 2_000),
+                idle: (10_000, 1_000, Duration::from_secs(20)),
+                left: (100_000, 10_000),
+                rounds: 3,
+            }
+        }
+    }
 }
 
 impl Sizes {
@@ -148,6 +234,7 @@ impl Sizes {
                 spawns: 1_000,
                 yields: 100,
                 rounds: 1,
+                served: ServedSizes::of(options),
             }
         } else {
             Self {
@@ -159,6 +246,7 @@ impl Sizes {
                 spawns: 200_000,
                 yields: 50_000,
                 rounds: 7,
+                served: ServedSizes::of(options),
             }
         };
         if options.large {
@@ -274,6 +362,43 @@ fn carry_out(
                 report.storm.push(cancel::at_once(options, *tasks, *rounds)?);
             }
         }
+        Scenario::Http | Scenario::Streams | Scenario::Idle | Scenario::Recovery => {
+            over_http(scenario, options, &sizes.served, report, progress)?;
+        }
+    }
+    Ok(())
+}
+
+fn over_http(
+    scenario: Scenario,
+    options: &Options,
+    sizes: &ServedSizes,
+    report: &mut Report,
+    progress: &mut impl FnMut(&str),
+) -> Result<(), BenchError> {
+    match scenario {
+        Scenario::Http => {
+            progress(&format!("cancel of {} tasks over HTTP, one after the other", sizes.cancels));
+            report.http_cancel = Some(http::one_by_one(options, sizes.cancels)?);
+            progress(&format!("cancels over HTTP, {CONNECTIONS} connections"));
+            report.http_load = Some(http::many(options, CONNECTIONS, sizes.load, sizes.rounds)?);
+        }
+        Scenario::Streams => {
+            let (streams, events) = sizes.streams;
+            progress(&format!("events of one task to {streams} streams"));
+            report.streams = Some(streams::measure(options, streams, events, sizes.rounds)?);
+        }
+        Scenario::Idle => {
+            let (tasks, streams, time) = sizes.idle;
+            progress(&format!("a server with {tasks} idle tasks and {streams} idle streams"));
+            report.idle = Some(idle::measure(options, tasks, streams, time)?);
+        }
+        Scenario::Recovery => {
+            let (finished, running) = sizes.left;
+            progress(&format!("start over {finished} finished and {running} running rows"));
+            report.recovery = Some(recovery::measure(options, finished, running, sizes.rounds)?);
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -288,8 +413,8 @@ mod tests {
             assert_eq!(scenario.as_str().parse(), Ok(*scenario));
         }
         assert_eq!(
-            "http".parse::<Scenario>(),
-            Err("no scenario `http`: there are memory, bodies, disk, start, cancel, storm".to_owned())
+            "https".parse::<Scenario>(),
+            Err("no scenario `https`: there are memory, bodies, disk, start, cancel, storm, http, streams, idle, recovery".to_owned())
         );
     }
 }

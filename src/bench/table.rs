@@ -2,10 +2,10 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Bar, Cancelled, Disk, Memory, Ran, Report, Started, Storm};
+use super::{Bar, Cancelled, Disk, Memory, Ran, Report, Started, Storm, table_over_http};
 
 /// A row: what, the figure, its limit, how the two compare, and what is asked.
-struct Line([String; 4], Option<Bar>);
+pub(super) struct Line(pub(super) [String; 4], pub(super) Option<Bar>);
 
 impl Line {
     fn cells(self) -> Vec<String> {
@@ -32,7 +32,8 @@ pub(super) fn of(report: &Report) -> String {
         .chain(report.disk.iter().map(disk))
         .chain(report.start.iter().map(start))
         .chain(report.cancel.iter().flat_map(cancel))
-        .chain(report.storm.iter().map(storm));
+        .chain(report.storm.iter().map(storm))
+        .chain(table_over_http::lines(report));
     for line in lines {
         table.add_row(line.cells());
     }
@@ -140,16 +141,16 @@ fn disk(figure: &Disk) -> Line {
     Line([what, String::new(), p50_p99, String::new()], None)
 }
 
-fn micros(time: f64) -> String {
+pub(super) fn micros(time: f64) -> String {
     format!("{} µs", whole(time))
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
 /// Without a fraction, with commas: `12,345`.
-fn whole(number: f64) -> String {
+pub(super) fn whole(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

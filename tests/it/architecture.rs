@@ -27,7 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 17] = [
     ("actix", &["runtime", "bench"]),
     ("actix_cors", &["server"]),
     ("actix_rt", &["runtime", "bench", "server"]),
-    ("actix_web", &["http", "server"]),
+    ("actix_web", &["bench", "http", "server"]),
     ("async_executor", &["bench", "body"]),
     ("clap", &["server", "cli"]),
     ("diesel", &["store"]),

@@ -10,7 +10,7 @@
 //! | `live`, [`TaskContext`] | what a body and its actor share; what the body sees of it |
 //! | `shield`, [`Interrupt`] | a section that ends although it was cancelled; how to break what a body waits for |
 //! | `lost` | what abandoned bodies cost |
-//! | `hub`, [`Watch`] | committed events, and those who watch |
+//! | `hub`, `tail`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
 //! | `trace` | the span in which user code runs |
@@ -60,6 +60,7 @@ mod shield;
 mod shutdown;
 mod signal;
 mod start;
+mod tail;
 mod task_actor;
 mod time_limits;
 mod trace;
@@ -83,4 +84,6 @@ pub use outcome::{
 pub use registry::{Registry, RegistryError};
 pub(crate) use repeat::{Earlier, Place};
 pub use start::{Runtime, RuntimeError, RuntimeSettings};
+pub(crate) use tail::Batch;
+pub(crate) use watch::Ready;
 pub use watch::Watch;

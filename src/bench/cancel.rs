@@ -50,7 +50,7 @@ pub(super) fn one_by_one(options: &Options, cancels: u32) -> Result<Cancelled, B
         let before = library.number(COMMITS)?;
         for (key, id) in keys.iter().zip(ids) {
             let began = Instant::now();
-            cancel(&library.coordinator, key).await?;
+            one(&library.coordinator, key).await?;
             times.push(began.elapsed());
             let write = Rows::cancel(id)?;
             let began = Instant::now();
@@ -107,7 +107,7 @@ pub(super) fn at_once(options: &Options, tasks: u32, rounds: u32) -> Result<Stor
 }
 
 /// Cancels a task, and insists that it has stopped because of that.
-async fn cancel(coordinator: &Coordinator, key: &TaskKey) -> Result<(), BenchError> {
+pub(super) async fn one(coordinator: &Coordinator, key: &TaskKey) -> Result<(), BenchError> {
     let options = CancelOptions { wait: WAIT, ..CancelOptions::default() };
     let receipt = coordinator.cancel(key, options).await?;
     if receipt.is_cancelled() {
@@ -118,9 +118,8 @@ async fn cancel(coordinator: &Coordinator, key: &TaskKey) -> Result<(), BenchErr
 
 async fn cancel_all(coordinator: &Coordinator, keys: &[TaskKey]) -> Result<Duration, BenchError> {
     let began = Instant::now();
-    let mut cancels = stream::iter(keys)
-        .map(|key| cancel(coordinator, key))
-        .buffer_unordered(AT_ONCE.min(keys.len()).max(1));
+    let mut cancels =
+        stream::iter(keys).map(|key| one(coordinator, key)).buffer_unordered(AT_ONCE.min(keys.len()).max(1));
     while let Some(cancelled) = cancels.next().await {
         cancelled?;
     }
@@ -165,7 +164,7 @@ mod tests {
         let completed = library.coordinator.start(Library::request(Noop::MODEL)).await?.key;
         library.coordinator.result(&completed).await?;
         let cancelled = library.start_idle(Idle::MODEL, 1).await?.remove(0);
-        cancel(&library.coordinator, &cancelled).await?;
+        one(&library.coordinator, &cancelled).await?;
         let mut shapes = Vec::new();
         for key in [completed, cancelled] {
             let row = library.coordinator.task(&key).await?;

@@ -18,9 +18,14 @@ impl Folder {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!("quell-bench-{}-{number}", std::process::id()));
         match fs::create_dir(&path) {
-            Ok(()) => Ok(Self(path)),
+            // Absolute: a server that is started inside of it gets paths of it.
+            Ok(()) => Ok(Self(fs::canonicalize(&path).unwrap_or(path))),
             Err(source) => Err(BenchError::Folder { path, source }),
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {

@@ -9,30 +9,45 @@
 //! a library does not know which program it is part of.
 //!
 //! Where something is asked of a figure, a [`Bar`] says what, and whether this run reached it. It prints nothing, fails
-//! for no figure, and knows no HTTP: cancel over HTTP will be a scenario of its own.
+//! for no figure.
+//!
+//! What is measured over HTTP is a server in a process of its own, the same program with a hidden verb (`child.rs`
+//! says why), asked by a client of ours (`client.rs`); its limit is a bare actix-web server, another such process.
 
 mod bar;
+mod bare;
 mod bodies;
 mod cancel;
 mod checks;
+mod child;
+mod client;
 mod disk;
 mod events;
 mod finished;
 mod folder;
 mod growth;
+mod http;
+mod idle;
 mod library;
+mod listeners;
 mod machine;
 mod memory;
+mod models;
+mod over_http;
 mod pending;
 mod plain;
 mod processes;
+mod recovery;
 mod report;
 mod rows;
 mod sample;
+mod served;
 mod sizes;
 mod spinners;
 mod start;
+mod streams;
 mod table;
+mod table_over_http;
 mod timeouts;
 
 use std::fmt;
@@ -43,18 +58,22 @@ use crate::runtime::{CommandError, RegistryError, RuntimeError, StartError, main
 use crate::store::{OpenError, StoreError, Synchronous};
 
 pub use bar::Bar;
+pub use bare::serve_bare;
 pub use bodies::{Bodies, Engine};
 pub use checks::Checked;
 pub use events::Sent;
 pub use finished::Finished;
 pub use growth::Grown;
 pub use machine::Machine;
+pub use models::register_measured;
+pub use over_http::{CancelledOverHttp, CpuOfOne, Idled, Loaded, Recovered, Streamed};
 pub use pending::Pending;
 pub use processes::{Killed, register_isolated};
 pub use report::{Cancelled, Disk, Memory, Quantiles, Ran, Report, RunFacts, Started, Storm};
 pub use spinners::Beside;
 pub use timeouts::TimedOut;
 
+use served::over_http;
 use sizes::Sizes;
 
 /// What is measured together.
@@ -87,6 +106,14 @@ pub enum Scenario {
     Events,
     /// Start and complete, with few and with many rows in the table.
     Growth,
+    /// Cancel over HTTP: one after the other, and over many connections.
+    Http,
+    /// One task's events to many event streams.
+    Streams,
+    /// A server with many tasks and streams and nothing to do.
+    Idle,
+    /// The start of a server over what an earlier process left.
+    Recovery,
 }
 
 impl Scenario {
@@ -105,6 +132,10 @@ impl Scenario {
         Self::Timeouts,
         Self::Events,
         Self::Growth,
+        Self::Http,
+        Self::Streams,
+        Self::Idle,
+        Self::Recovery,
     ];
 
     /// Its name on the command line.
@@ -124,6 +155,10 @@ impl Scenario {
             Self::Timeouts => "timeouts",
             Self::Events => "events",
             Self::Growth => "growth",
+            Self::Http => "http",
+            Self::Streams => "streams",
+            Self::Idle => "idle",
+            Self::Recovery => "recovery",
         }
     }
 }
@@ -158,6 +193,8 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// The scenarios, in the order of [`Scenario::ALL`] whatever their order here; none is all of them.
     pub only: Vec<Scenario>,
+    /// The `quell` program, which is started for whatever is measured over HTTP; none is the program that runs.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -169,6 +206,7 @@ impl Default for Options {
             large: false,
             synchronous: Synchronous::Full,
             only: Vec::new(),
+            program: None,
         }
     }
 }
@@ -277,6 +315,23 @@ fn carry_out(
                 report.processes.push(processes::measure(options, 2_048)?);
             }
         }
+        Scenario::Http | Scenario::Streams | Scenario::Idle | Scenario::Recovery => {
+            over_http(scenario, options, &sizes.served, report, progress)?;
+        }
+        _ => on_disk(scenario, options, sizes, report, progress)?,
+    }
+    Ok(())
+}
+
+/// Carries out a scenario that writes rows; the others are not its business.
+fn on_disk(
+    scenario: Scenario,
+    options: &Options,
+    sizes: &Sizes,
+    report: &mut Report,
+    progress: &mut impl FnMut(&str),
+) -> Result<(), BenchError> {
+    match scenario {
         Scenario::Disk => {
             progress("plain write and sync");
             report.disk = Some(disk::measure(options, sizes.syncs)?);
@@ -313,11 +368,11 @@ fn carry_out(
             progress("start and complete, with many rows in the table");
             report.growth = growth::measure(options, &sizes.rows, &sizes.grown_lives, sizes.rounds)?;
         }
+        _ => {}
     }
     Ok(())
 }
 
-/// Bodies that end at once, and bodies that yield.
 fn both_kinds(sizes: &Sizes) -> Result<Vec<Ran>, BenchError> {
     let (spawns, yields, rounds) = (sizes.spawns, sizes.yields, sizes.rounds);
     let spawned = bodies::measure("spawn and end", spawns, rounds, |bodies| bodies.spawns(spawns))?;
@@ -336,9 +391,9 @@ mod tests {
             assert_eq!(scenario.as_str().parse(), Ok(*scenario));
         }
         assert_eq!(
-            "http".parse::<Scenario>(),
-            Err("no scenario `http`: there are pending, finished, memory, bodies, spinners, processes, disk, start, cancel, \
-                 storm, timeouts, events, growth".to_owned())
+            "https".parse::<Scenario>(),
+            Err("no scenario `https`: there are pending, finished, memory, bodies, spinners, processes, disk, start, cancel, \
+                 storm, timeouts, events, growth, http, streams, idle, recovery".to_owned())
         );
     }
 }

@@ -9,6 +9,7 @@ use crate::store::Synchronous;
 use crate::task::Timestamp;
 
 use super::machine::wall;
+use super::over_http::{CancelledOverHttp, Idled, Loaded, Recovered, Streamed};
 use super::{
     Bar, BenchError, Beside, Checked, Finished, Grown, Killed, Machine, Options, Pending, Sent, TimedOut,
     table,
@@ -50,6 +51,16 @@ pub struct Report {
     pub growth: Vec<Grown>,
     /// Memory of idle tasks.
     pub memory: Option<Memory>,
+    /// Cancel over HTTP, one after the other.
+    pub http_cancel: Option<CancelledOverHttp>,
+    /// Cancels over many connections.
+    pub http_load: Option<Loaded>,
+    /// One task's events to many streams.
+    pub streams: Option<Streamed>,
+    /// A server with nothing to do.
+    pub idle: Option<Idled>,
+    /// A start over what an earlier process left.
+    pub recovery: Option<Recovered>,
 }
 
 /// What ran.
@@ -237,6 +248,11 @@ impl Report {
             events: Vec::new(),
             growth: Vec::new(),
             memory: None,
+            http_cancel: None,
+            http_load: None,
+            streams: None,
+            idle: None,
+            recovery: None,
         })
     }
 

@@ -31,6 +31,17 @@ impl Rows {
         Ok(Self { app: name(APP)?, model: name(model)?, node, owner: OWNER.into(), next: 1 })
     }
 
+    /// What is made from here on is of this model.
+    pub(super) fn are_of(&mut self, model: &str) -> Result<(), BenchError> {
+        self.model = Name::new(model).map_err(|error| BenchError::Unexpected(error.to_string()))?;
+        Ok(())
+    }
+
+    /// The ids of so many rows that were made after `before` others.
+    pub(super) fn ids(before: u32, count: u32) -> Vec<TaskId> {
+        (1..=count).filter_map(|number| TaskId::new(i64::from(before) + i64::from(number))).collect()
+    }
+
     /// A new row that runs.
     pub(super) fn begin(&mut self) -> Result<(TaskId, Write), BenchError> {
         let id = TaskId::new(self.next).ok_or_else(|| unexpected("ids have run out"))?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Options;
+use super::served::ServedSizes;
 
 /// Counts, by scenario.
 #[derive(Debug, Clone)]
@@ -34,18 +35,19 @@ pub(super) struct Sizes {
     /// Looks whether to stop.
     pub(super) checks: u32,
     pub(super) rounds: u32,
+    pub(super) served: ServedSizes,
 }
 
 impl Sizes {
     pub(super) fn of(options: &Options) -> Self {
-        let mut sizes = if options.quick { Self::quick() } else { Self::usual() };
+        let mut sizes = if options.quick { Self::quick(options) } else { Self::usual(options) };
         if options.large {
             sizes.enlarge(options.quick);
         }
         sizes
     }
 
-    fn quick() -> Self {
+    fn quick(options: &Options) -> Self {
         Self {
             lives: vec![(1, 20), (64, 640), (512, 1_024)],
             cancels: 20,
@@ -63,10 +65,11 @@ impl Sizes {
             yields: 100,
             checks: 100_000,
             rounds: 1,
+            served: ServedSizes::of(options),
         }
     }
 
-    fn usual() -> Self {
+    fn usual(options: &Options) -> Self {
         Self {
             lives: vec![(1, 300), (64, 4_000), (512, 12_000)],
             cancels: 1_000,
@@ -84,6 +87,7 @@ impl Sizes {
             yields: 50_000,
             checks: 20_000_000,
             rounds: 7,
+            served: ServedSizes::of(options),
         }
     }
 

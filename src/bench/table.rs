@@ -4,11 +4,11 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{
     Bar, Beside, Cancelled, Checked, Disk, Finished, Grown, Killed, Memory, Pending, Quantiles, Ran, Report,
-    Sent, Started, Storm, TimedOut,
+    Sent, Started, Storm, TimedOut, table_over_http,
 };
 
 /// A row: what, the figure, its limit, how the two compare, and what is asked.
-struct Line([String; 4], Option<Bar>);
+pub(super) struct Line(pub(super) [String; 4], pub(super) Option<Bar>);
 
 impl Line {
     fn cells(self) -> Vec<String> {
@@ -43,7 +43,8 @@ pub(super) fn of(report: &Report) -> String {
         .chain(report.storm.iter().map(storm))
         .chain(report.timeouts.iter().flat_map(timeouts))
         .chain(report.events.iter().map(events))
-        .chain(report.growth.iter().map(growth));
+        .chain(report.growth.iter().map(growth))
+        .chain(table_over_http::lines(report));
     for line in lines {
         table.add_row(line.cells());
     }
@@ -264,7 +265,7 @@ fn disk(figure: &Disk) -> Line {
     Line([what, String::new(), p50_p99, String::new()], None)
 }
 
-fn micros(time: f64) -> String {
+pub(super) fn micros(time: f64) -> String {
     format!("{} µs", whole(time))
 }
 
@@ -273,12 +274,12 @@ fn millis(time: f64) -> String {
     format!("{:.1} ms", time / 1_000.0)
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
 
 /// Without a fraction, with commas: `12,345`.
-fn whole(number: f64) -> String {
+pub(super) fn whole(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -1,14 +1,19 @@
 //! `quell bench`: measures this build on this machine, and prints a table or JSON.
 //!
-//! Progress goes to standard error, the report to standard output. It measures nothing itself.
+//! Progress goes to standard error, the report to standard output. It measures nothing itself. A hidden verb is what it
+//! starts beside itself: the servers that are measured.
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::{self, ExitCode};
+use std::thread;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
-use crate::bench::{Options, Report, Scenario, run as measure};
+use crate::bench::{Options, Report, Scenario, register_measured, run as measure, serve_bare};
+use crate::server::Said;
+use crate::server::settings::Flags;
 use crate::store::Synchronous;
 
 /// Measure this build on this machine, each figure beside its limit.
@@ -28,7 +33,7 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     json: bool,
     /// Only these scenarios: pending, finished, memory, bodies, spinners, processes, disk, start, cancel, storm, timeouts,
-    /// events, growth.
+    /// events, growth, http, streams, idle, recovery.
     #[arg(long, value_name = "SCENARIO", value_delimiter = ',')]
     only: Vec<Scenario>,
     /// When a commit counts as written.
@@ -53,6 +58,41 @@ impl From<&BenchArgs> for Options {
                 Sync::Normal => Synchronous::Normal,
             },
             only: args.only.clone(),
+            program: None,
+        }
+    }
+}
+
+/// A server that is measured.
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum Part {
+    /// Ours, with the task types of the measurements
+    Server(Box<Flags>),
+    /// A bare actix-web server
+    Bare {
+        /// Bytes of its answers' bodies
+        #[arg(long)]
+        answer_bytes: usize,
+    },
+}
+
+/// Serves until whoever started it has gone, or kills it.
+pub(super) fn serve_part(part: &Part) -> ExitCode {
+    let watch = || {
+        // Ends with the one who holds the other end.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        process::exit(0);
+    };
+    if let Err(error) = thread::Builder::new().name("quell-bench-end".to_owned()).spawn(watch) {
+        return super::complain(&error, super::CANNOT_START);
+    }
+    match part {
+        Part::Server(flags) => super::serve_verb(flags, register_measured),
+        Part::Bare { answer_bytes } => {
+            match serve_bare(*answer_bytes, |address| super::say(&Said::Listening(address))) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => super::complain(&told(&error), super::CANNOT_START),
+            }
         }
     }
 }

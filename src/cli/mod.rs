@@ -16,7 +16,7 @@ use crate::bench::register_isolated as register_isolated_bench;
 use crate::runtime::Registry;
 use crate::server::demo::{DemoError, register_isolated_demo};
 use crate::server::settings::{self, Flags};
-use crate::server::{Said, serve};
+use crate::server::{More, Said, serve_with};
 
 /// What is wrong lies with the caller: a flag, a setting, a port.
 const CANNOT_START: u8 = 1;
@@ -35,6 +35,9 @@ enum Verb {
     Serve(Box<Flags>),
     /// Measure this build on this machine, each figure beside its limit
     Bench(bench::BenchArgs),
+    /// What `bench` starts beside itself
+    #[command(subcommand, hide = true)]
+    BenchPart(bench::Part),
 }
 
 /// The whole program.
@@ -43,8 +46,9 @@ pub fn main() -> ExitCode {
     // Before anything else: where this is the process of one task, nothing else is to happen.
     crate::run_child_if_asked(isolated_types);
     match Cli::try_parse() {
-        Ok(Cli { verb: Verb::Serve(flags) }) => serve_verb(&flags),
+        Ok(Cli { verb: Verb::Serve(flags) }) => serve_verb(&flags, Ok),
         Ok(Cli { verb: Verb::Bench(args) }) => process::exit(bench::run(&args)),
+        Ok(Cli { verb: Verb::BenchPart(part) }) => bench::serve_part(&part),
         Err(error) => usage(&error),
     }
 }
@@ -54,13 +58,13 @@ fn isolated_types() -> Result<Registry, DemoError> {
     Ok(register_isolated_bench(register_isolated_demo(Registry::new())?)?)
 }
 
-fn serve_verb(flags: &Flags) -> ExitCode {
+fn serve_verb(flags: &Flags, more: More) -> ExitCode {
     let settings = match settings::load(flags) {
         Ok(settings) => settings,
         Err(error) => return complain(&error, CANNOT_START),
     };
     log::start(&settings.log);
-    let code = match serve(&settings, say) {
+    let code = match serve_with(&settings, say, more) {
         Ok(()) => 0,
         Err(error) => {
             say_error(&error);
@@ -149,7 +153,7 @@ mod tests {
         let flags = |arguments: &[&str]| match Cli::try_parse_from([&["quell", "serve"], arguments].concat())
         {
             Ok(Cli { verb: Verb::Serve(flags) }) => flags.demo,
-            Ok(Cli { verb: Verb::Bench(_) }) => Some("another verb".to_owned()),
+            Ok(Cli { verb: Verb::Bench(_) | Verb::BenchPart(_) }) => Some("another verb".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         assert_eq!(flags(&["--demo"]), Some("true".to_owned()));

@@ -15,7 +15,7 @@ use actix_web::Error;
 use actix_web::http::{Method, StatusCode};
 
 use super::action::Action;
-use super::problem::{Problem, shown};
+use super::problem::Problem;
 use super::proxies::Sender;
 use super::request::RequestId;
 
@@ -27,7 +27,7 @@ pub(super) struct Entry {
     request_id: Option<RequestId>,
     from: Option<Sender>,
     who: Option<Arc<str>>,
-    task: String,
+    task: Arc<str>,
     status: Option<StatusCode>,
     result: &'static str,
     is_forbidden: bool,
@@ -36,17 +36,17 @@ pub(super) struct Entry {
 impl Entry {
     /// Begins one; the path's pattern stands for the task until its key is known. The path itself may hold anything,
     /// a secret too.
-    pub(super) fn new(action: Action, path: &str, from: Option<Sender>) -> Self {
-        Self::of(action.as_str(), action.is_write(), path, from)
+    pub(super) fn new(action: Action, path: impl Into<Arc<str>>, from: Option<Sender>) -> Self {
+        Self::of(action.as_str(), action.is_write(), path.into(), from)
     }
 
     /// Begins that of a request that no route knows, with this method or at all.
-    pub(super) fn unrouted(method: &Method, path: &str, from: Option<Sender>) -> Self {
+    pub(super) fn unrouted(method: &Method, path: impl Into<Arc<str>>, from: Option<Sender>) -> Self {
         let is_write = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-        Self::of("none", is_write, path, from)
+        Self::of("none", is_write, path.into(), from)
     }
 
-    fn of(action: &'static str, is_write: bool, path: &str, from: Option<Sender>) -> Self {
+    fn of(action: &'static str, is_write: bool, task: Arc<str>, from: Option<Sender>) -> Self {
         let result = "client-left";
         Self {
             action,
@@ -54,7 +54,7 @@ impl Entry {
             request_id: None,
             from,
             who: None,
-            task: shown(path),
+            task,
             status: None,
             result,
             is_forbidden: false,
@@ -70,8 +70,8 @@ impl Entry {
         self.who = Some(name);
     }
 
-    pub(super) fn task(&mut self, task: String) {
-        self.task = task;
+    pub(super) fn task(&mut self, task: impl Into<Arc<str>>) {
+        self.task = task.into();
     }
 
     /// The write was accepted: stands in the log even if the client does not wait for the answer.
@@ -195,7 +195,7 @@ mod tests {
         let mut entry =
             Entry::new(action, "/cancel/a/B/1", Some(Sender::Peer("127.0.0.1:9".parse().unwrap())));
         entry.who("alice".into());
-        entry.task("a/B/1".into());
+        entry.task("a/B/1");
         entry
     }
 

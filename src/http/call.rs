@@ -11,7 +11,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, HttpRequest, HttpResponse, dev, web};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use tracing::{Span, field};
+use tracing::Span;
 
 use crate::Coordinator;
 use crate::task::{Name, TaskBrief, TaskKey};
@@ -51,11 +51,12 @@ pub(super) fn answer<H>(
 where
     H: AsyncFn(&mut Call) -> Result<HttpResponse, Error> + Clone + 'static,
 {
-    let site = site.clone();
+    // Made once: it stands in the audit log where the path names no task.
+    let (site, route): (Site, Arc<str>) = (site.clone(), action.route().into());
     move |request, payload| {
-        let (site, handler) = (site.clone(), handler.clone());
+        let (site, handler, route) = (site.clone(), handler.clone(), Arc::clone(&route));
         async move {
-            let mut entry = Entry::new(action, &action.route(), site.options.proxies.sender(&request));
+            let mut entry = Entry::new(action, route, site.options.proxies.sender(&request));
             entry.request_id(RequestId::given(&request));
             let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
             let answer = match call.options().gate.check(&call.request) {
@@ -92,10 +93,10 @@ pub(super) fn refuse<P>(
 where
     P: Fn() -> Problem + Clone + 'static,
 {
-    let (site, route) = (site.clone(), route.to_owned());
+    let (site, route): (Site, Arc<str>) = (site.clone(), route.into());
     move |request| {
         let sender = site.options.proxies.sender(&request);
-        let mut entry = Entry::unrouted(request.method(), &route, sender);
+        let mut entry = Entry::unrouted(request.method(), Arc::clone(&route), sender);
         entry.request_id(RequestId::given(&request));
         let error = site.options.gate.check(&request).err().unwrap_or_else(&problem).into();
         entry.failed(&error);
@@ -154,8 +155,9 @@ impl Call {
 
     /// Names the task in the audit log, and in what is logged from here on.
     fn is_about(&mut self, key: &TaskKey) {
-        Span::current().record("task", field::display(key));
-        self.entry.task(key.to_string());
+        let key: Arc<str> = key.to_string().into();
+        Span::current().record("task", &*key);
+        self.entry.task(key);
     }
 
     /// The user.

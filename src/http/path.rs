@@ -99,6 +99,9 @@ fn segment<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
 }
 
 pub(super) fn parameters(request: &HttpRequest) -> Result<Vec<(String, String)>, Problem> {
+    if request.query_string().is_empty() {
+        return Ok(Vec::new());
+    }
     Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map(Query::into_inner)
         .map_err(|_| Problem::invalid_path("query", "is malformed"))

@@ -91,9 +91,9 @@ pub(super) async fn lead<B: MessageBody + 'static>(
         if let Some(header) = header {
             response.headers_mut().insert(X_REQUEST_ID, header);
         }
-        let status = response.status().as_u16();
-        Span::current().record("status", status);
         if let Some(began) = began {
+            let status = response.status().as_u16();
+            Span::current().record("status", status);
             tracing::debug!(target: "quell::access", status, took = ?began.elapsed(), "answered");
         }
         Ok(response)

@@ -20,6 +20,9 @@ use super::problem::Problem;
 use super::request::lead;
 use super::{cancel, cancel_many, health, index, list, numbers, openapi, stream, tasks};
 
+/// What a busy server is asked most.
+const MOST_ASKED: [Action; 3] = [Action::Cancel, Action::Start, Action::Show];
+
 /// The routes of a runtime, for `configure` of an application or of one of its scopes.
 ///
 /// | route | does |
@@ -55,7 +58,8 @@ pub fn routes<U: Principal>(
     let site = Site { coordinator, options: Arc::new(options) };
     move |config| {
         let mut paths: Vec<&str> = Vec::new();
-        for path in Action::ALL.map(Action::path) {
+        // The router tries one pattern after the other: those that are asked most stand first.
+        for path in MOST_ASKED.into_iter().chain(Action::ALL).map(Action::path) {
             if !paths.contains(&path) {
                 paths.push(path);
             }

@@ -1,34 +1,33 @@
 //! Where committed events meet those who watch.
 //!
-//! One channel for each watched task, made when the first watcher comes and dropped with the last one; a task
-//! that nobody watches costs nothing. Only what is durable comes here. A watcher that falls behind is told how
-//! many it missed, and reads them from the log: it slows nobody down.
+//! One tail for each watched task, made when the first watcher comes and dropped with the last one; a task that
+//! nobody watches costs nothing. Only what is durable comes here. A watcher that falls behind is told so, and reads
+//! the log: it slows nobody down.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::task::{Event, IdMap, TaskId};
 
-/// Events that a watcher may be behind before it has to read the log.
-const BEHIND: usize = 32;
+use super::tail::{Tail, Taken};
 
-type Channels = IdMap<(broadcast::Sender<Arc<Event>>, usize)>;
+/// A tail, and how many watch it.
+type Tails = IdMap<(Arc<Tail>, usize)>;
 
 /// The meeting place.
 #[derive(Default)]
 pub(crate) struct Hub {
-    channels: Mutex<Channels>,
+    tails: Mutex<Tails>,
     /// How many tasks are watched: spares the lock where none is.
     watched: AtomicUsize,
 }
 
 impl Hub {
-    fn lock(&self) -> MutexGuard<'_, Channels> {
+    fn lock(&self) -> MutexGuard<'_, Tails> {
         // Each step leaves the map whole, so a panic elsewhere cannot have broken it.
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tails.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives committed events to whoever watches their tasks.
@@ -36,34 +35,40 @@ impl Hub {
         if events.is_empty() || self.watched.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let channels = self.lock();
-        for event in events {
-            if let Some((channel, _)) = channels.get(&event.task) {
-                // Err: the last watcher has just left.
-                let _ = channel.send(Arc::clone(event));
+        let mut grown = Vec::new();
+        {
+            let tails = self.lock();
+            for of_one in events.chunk_by(|one, next| one.task == next.task) {
+                let tail = of_one.first().and_then(|event| tails.get(&event.task));
+                if let Some((tail, _)) = tail {
+                    tail.push(of_one);
+                    grown.push(Arc::clone(tail));
+                }
             }
         }
+        // With the lock given back: a thousand may wait on one tail.
+        grown.iter().for_each(|tail| tail.wake());
     }
 
     /// Watches a task: everything that is committed from now on.
     pub(crate) fn watch(self: &Arc<Self>, task: TaskId) -> Watcher {
-        let mut channels = self.lock();
-        let (channel, watchers) = channels.entry(task).or_insert_with(|| (broadcast::channel(BEHIND).0, 0));
+        let mut tails = self.lock();
+        let (tail, watchers) = tails.entry(task).or_default();
         *watchers += 1;
-        let events = channel.subscribe();
-        self.watched.store(channels.len(), Ordering::SeqCst);
-        Watcher { hub: Arc::clone(self), task, events }
+        let (tail, next) = (Arc::clone(tail), tail.watch());
+        self.watched.store(tails.len(), Ordering::SeqCst);
+        Watcher { hub: Arc::clone(self), task, tail, next }
     }
 
     fn leave(&self, task: TaskId) {
-        let mut channels = self.lock();
-        if let Some((_, watchers)) = channels.get_mut(&task) {
+        let mut tails = self.lock();
+        if let Some((_, watchers)) = tails.get_mut(&task) {
             *watchers = watchers.saturating_sub(1);
             if *watchers == 0 {
-                channels.remove(&task);
+                tails.remove(&task);
             }
         }
-        self.watched.store(channels.len(), Ordering::SeqCst);
+        self.watched.store(tails.len(), Ordering::SeqCst);
     }
 }
 
@@ -71,22 +76,38 @@ impl Hub {
 pub(crate) struct Watcher {
     hub: Arc<Hub>,
     task: TaskId,
-    /// The committed events; `Lagged` where too many came.
-    pub(crate) events: broadcast::Receiver<Arc<Event>>,
+    tail: Arc<Tail>,
+    /// The number of the batch that it has not taken.
+    next: u64,
 }
 
 impl Watcher {
+    /// The next batch of committed events, where it is there.
+    pub(super) fn take(&mut self) -> Taken {
+        self.tail.take(&mut self.next)
+    }
+
+    /// Waits for it. Cancel safe.
+    pub(super) async fn taken(&mut self) -> Taken {
+        self.tail.taken(&mut self.next).await
+    }
+
+    /// What all who watch this task share.
+    pub(super) fn tail(&self) -> &Arc<Tail> {
+        &self.tail
+    }
+
     /// Waits until the task has ended, may have ended, or `closing` fires: then look at its row.
     pub(crate) async fn ended(&mut self, closing: &CancellationToken) {
         loop {
-            let received = tokio::select! {
+            let taken = tokio::select! {
                 biased;
-                received = self.events.recv() => received,
+                taken = self.taken() => taken,
                 () = closing.cancelled() => return,
             };
-            match received {
-                Ok(event) if !event.kind.is_terminal() => {}
-                Ok(_) | Err(_) => return,
+            match taken {
+                Taken::Batch(batch) if !batch.is_terminal() => {}
+                _ => return,
             }
         }
     }
@@ -94,6 +115,7 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
+        self.tail.leave(self.next);
         self.hub.leave(self.task);
     }
 }
@@ -119,21 +141,12 @@ mod tests {
         let mut one = hub.watch(TaskId::new(1).unwrap());
         let two = hub.watch(TaskId::new(1).unwrap());
         hub.publish(&[event(1, 1), event(2, 1)]);
-        assert_eq!(one.events.try_recv().unwrap().task.get(), 1);
-        assert!(one.events.try_recv().is_err());
+        let Taken::Batch(batch) = one.take() else { panic!("nothing came") };
+        assert_eq!(batch.events()[0].task.get(), 1);
+        assert!(matches!(one.take(), Taken::Nothing));
         drop(one);
         assert_eq!(hub.lock().len(), 1);
         drop(two);
         assert_eq!(hub.lock().len(), 0);
-    }
-
-    #[test]
-    fn one_that_falls_behind_is_told() {
-        let hub = Arc::new(Hub::default());
-        let mut slow = hub.watch(TaskId::new(1).unwrap());
-        for seq in 1..=40 {
-            hub.publish(&[event(1, seq)]);
-        }
-        assert!(matches!(slow.events.try_recv(), Err(broadcast::error::TryRecvError::Lagged(_))));
     }
 }

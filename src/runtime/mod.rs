@@ -11,7 +11,7 @@
 //! | `shield`, [`Interrupt`] | a section that ends although it was cancelled; how to break what a body waits for |
 //! | [`CommandTask`] | programs as tasks |
 //! | `lost` | what abandoned bodies cost |
-//! | `hub`, [`Watch`] | committed events, and those who watch |
+//! | `hub`, `tail`, [`Watch`] | committed events, and those who watch |
 //! | `deadlines`, `clock` | all timers in one queue; the only reader of the time |
 //! | `time_limits`, `idle` | which timeouts hold; the last sign of life |
 //! | `trace` | the span in which user code runs |
@@ -66,6 +66,7 @@ mod shield;
 mod shutdown;
 mod signal;
 mod start;
+mod tail;
 mod task_actor;
 mod time_limits;
 mod trace;
@@ -95,4 +96,6 @@ pub use outcome::{
 pub use registry::{Registry, RegistryError};
 pub(crate) use repeat::{Earlier, Place};
 pub use start::{Runtime, RuntimeError, RuntimeSettings};
+pub(crate) use tail::Batch;
+pub(crate) use watch::Ready;
 pub use watch::Watch;

@@ -1,13 +1,10 @@
 //! Watching one task's events, from any number on, without gap or repeat.
 //!
 //! A watch first joins the hub and then reads the log, so nothing falls in between; it reads the log again
-//! whenever it fell behind. One page is in memory at a time, taken when the one who watches asks: a slow watcher
-//! costs a page, and slows nobody down.
+//! whenever it fell behind. One batch or page is in memory at a time, taken when the one who watches asks: a slow
+//! watcher costs that, and slows nobody down.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::store::StoreError;
 use crate::task::{Event, TaskId};
@@ -15,6 +12,7 @@ use crate::task::{Event, TaskId};
 use super::Notice;
 use super::hub::Watcher;
 use super::services::Services;
+use super::tail::{Batch, Taken};
 
 /// Events of one page.
 const PAGE: u32 = 64;
@@ -26,8 +24,18 @@ pub struct Watch {
     id: TaskId,
     /// The number of the last event given out, or asked to be skipped.
     last: i64,
-    page: VecDeque<Arc<Event>>,
+    /// What was taken and not given out, and where in it that begins.
+    page: Option<(Arc<Batch>, usize)>,
     phase: Phase,
+}
+
+/// What stands ready for one who takes all there is.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    /// The events of a batch, from this place in it on.
+    Events(Arc<Batch>, usize),
+    /// Anything else.
+    Notice(Notice),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +52,7 @@ enum Phase {
 impl Watch {
     pub(crate) fn new(services: Arc<Services>, id: TaskId, after: i64) -> Self {
         let watcher = services.hub.watch(id);
-        Self { services, watcher, id, last: after, page: VecDeque::new(), phase: Phase::Log }
+        Self { services, watcher, id, last: after, page: None, phase: Phase::Log }
     }
 
     /// The next notice; none after the terminal event, or after [`Notice::Shutdown`].
@@ -56,40 +64,99 @@ impl Watch {
     /// Cancel safe: a notice is given out only by returning it.
     pub async fn next(&mut self) -> Option<Result<Notice, StoreError>> {
         loop {
-            if let Some(event) = self.page.pop_front() {
-                return Some(Ok(self.give(event)));
+            if let Some(event) = self.pop() {
+                return Some(Ok(Notice::Event(event)));
             }
-            match self.phase {
-                Phase::Over => return None,
-                Phase::Log | Phase::Last => match self.read_log().await {
-                    Ok(Some(notice)) => return Some(Ok(notice)),
-                    Ok(None) => {}
-                    Err(error) => return Some(Err(error)),
-                },
-                Phase::Live => {
-                    if let Some(event) = self.listen().await {
-                        return Some(Ok(self.give(event)));
-                    }
-                }
+            match self.advance().await? {
+                Ok(Some(notice)) => return Some(Ok(notice)),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
             }
         }
     }
 
-    fn give(&mut self, event: Arc<Event>) -> Notice {
+    /// [`Watch::next`], but all events that stand ready at once. Cancel safe.
+    pub(crate) async fn next_ready(&mut self) -> Option<Result<Ready, StoreError>> {
+        loop {
+            if let Some((batch, from)) = self.take_page() {
+                return Some(Ok(Ready::Events(batch, from)));
+            }
+            match self.advance().await? {
+                Ok(Some(notice)) => return Some(Ok(Ready::Notice(notice))),
+                Ok(None) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// What else stands ready, without waiting for anything.
+    pub(crate) fn more(&mut self) -> Option<(Arc<Batch>, usize)> {
+        while self.page.is_none() && self.phase == Phase::Live {
+            match self.watcher.take() {
+                Taken::Nothing => return None,
+                taken => self.accept(taken),
+            }
+        }
+        self.take_page()
+    }
+
+    /// Gives out one event of what was taken.
+    fn pop(&mut self) -> Option<Arc<Event>> {
+        let (batch, from) = self.page.as_mut()?;
+        let event = batch.events().get(*from).cloned();
+        *from += 1;
+        let Some(event) = event else {
+            self.page = None;
+            return None;
+        };
         self.last = event.seq;
         if event.kind.is_terminal() {
             self.phase = Phase::Over;
         }
-        Notice::Event(event)
+        Some(event)
+    }
+
+    /// Gives out all of it.
+    fn take_page(&mut self) -> Option<(Arc<Batch>, usize)> {
+        let (batch, from) = self.page.take()?;
+        if from >= batch.events().len() {
+            return None;
+        }
+        self.last = batch.last();
+        if batch.is_terminal() {
+            self.phase = Phase::Over;
+        }
+        Some((batch, from))
+    }
+
+    /// Takes what follows, or learns that it has to be looked for elsewhere; gives what is no event. None where all is
+    /// over.
+    async fn advance(&mut self) -> Option<Result<Option<Notice>, StoreError>> {
+        match self.phase {
+            Phase::Over => None,
+            Phase::Log | Phase::Last => Some(self.read_log().await),
+            Phase::Live => {
+                self.listen().await;
+                Some(Ok(None))
+            }
+        }
     }
 
     /// Reads a page; gives a notice where the log does not begin where it should, or where all is over.
     async fn read_log(&mut self) -> Result<Option<Notice>, StoreError> {
-        let (id, after) = (self.id, self.last);
-        let (page, over) = self
+        let (id, after, tail) = (self.id, self.last, Arc::clone(self.watcher.tail()));
+        if let Some(page) = tail.page(after) {
+            self.page = Some((page, 0));
+            return Ok(None);
+        }
+        let (oldest, page, over) = self
             .services
             .readers
             .read(move |reader| {
+                // Another watcher may have read it while this one waited for its turn.
+                if let Some(page) = tail.page(after) {
+                    return Ok((after.saturating_add(1), Some(page), false));
+                }
                 let mut page = reader.events(id, after, PAGE)?;
                 let over =
                     page.events.is_empty() && reader.task(id)?.is_none_or(|task| task.status.is_terminal());
@@ -99,16 +166,19 @@ impl Watch {
                     page = reader.events(id, after, PAGE)?;
                 }
                 let over = over && page.events.is_empty();
-                Ok((page, over))
+                let (oldest, page) = (page.oldest, Batch::new(page.events));
+                if let Some(page) = page.as_ref().filter(|_| oldest <= after.saturating_add(1)) {
+                    tail.keep_page(after, page);
+                }
+                Ok((oldest, page, over))
             })
             .await?;
-        let oldest = page.oldest;
-        self.page = page.events.into();
+        self.page = page.map(|page| (page, 0));
         if oldest > after.saturating_add(1) {
             self.last = oldest - 1;
             return Ok(Some(Notice::Reset { from: oldest }));
         }
-        if !self.page.is_empty() {
+        if self.page.is_some() {
             return Ok(None);
         }
         if over {
@@ -122,36 +192,32 @@ impl Watch {
         Ok(None)
     }
 
-    /// Waits for the next committed event; none where the log has to be read first.
-    async fn listen(&mut self) -> Option<Arc<Event>> {
-        let received = tokio::select! {
+    /// Waits for the next committed events, or learns that the log has to be read first.
+    async fn listen(&mut self) {
+        let taken = tokio::select! {
             biased;
-            received = self.watcher.events.recv() => received,
-            () = self.services.closing.cancelled() => {
-                match self.watcher.events.try_recv() {
-                    Ok(event) => Ok(event),
-                    Err(TryRecvError::Lagged(missed)) => Err(RecvError::Lagged(missed)),
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => {
-                        self.phase = Phase::Last;
-                        return None;
-                    }
-                }
-            }
+            taken = self.watcher.taken() => taken,
+            () = self.services.closing.cancelled() => self.watcher.take(),
         };
-        match received {
-            // Seen already: from the log, or by a client that resumed from a number that was not given yet. That one
-            // too must hear of the end.
-            Ok(event) if event.seq <= self.last => {
-                if event.kind.is_terminal() {
-                    self.phase = Phase::Over;
+        self.accept(taken);
+    }
+
+    fn accept(&mut self, taken: Taken) {
+        match taken {
+            Taken::Batch(batch) => {
+                let from = batch.events().partition_point(|event| event.seq <= self.last);
+                match batch.events().get(from) {
+                    // Seen already: from the log, or by a client that resumed from a number that was not given yet.
+                    // That one too must hear of the end.
+                    None if batch.is_terminal() => self.phase = Phase::Over,
+                    None => {}
+                    Some(event) if event.seq == self.last + 1 => self.page = Some((batch, from)),
+                    Some(_) => self.phase = Phase::Log,
                 }
-                None
             }
-            Ok(event) if event.seq == self.last + 1 => Some(event),
-            Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => {
-                self.phase = Phase::Log;
-                None
-            }
+            Taken::Behind => self.phase = Phase::Log,
+            // The runtime is closing, and nothing is left.
+            Taken::Nothing => self.phase = Phase::Last,
         }
     }
 }

@@ -17,5 +17,5 @@ mod web;
 
 pub use auth::AuthError;
 pub use said::{Credentials, Said, Say};
-pub use serve::{ServeError, serve};
+pub use serve::{More, ServeError, serve, serve_with};
 pub use tokens::TokenError;

@@ -53,9 +53,9 @@ pub enum ServeError {
     /// The demo models.
     #[error(transparent)]
     Demo(#[from] DemoError),
-    /// A command of the settings file.
+    /// A command of the settings file, or further task types.
     #[error(transparent)]
-    Command(#[from] RegistryError),
+    Registry(#[from] RegistryError),
     /// The folder for `HashFileTask`.
     #[error("cannot use the data folder {folder}: {reason}", folder = .folder.display())]
     DataDir {
@@ -85,7 +85,7 @@ impl ServeError {
             | Self::Auth(_)
             | Self::Runtime(_)
             | Self::Demo(_)
-            | Self::Command(_)
+            | Self::Registry(_)
             | Self::DataDir { .. }
             | Self::Signals(_)
             | Self::Http(_) => CANNOT_START,
@@ -93,24 +93,35 @@ impl ServeError {
     }
 }
 
+/// Adds task types to those that the settings ask for.
+pub type More = fn(Registry) -> Result<Registry, RegistryError>;
+
 /// Serves until SIGTERM or SIGINT. Blocks; the process must end after it.
 ///
 /// # Errors
 /// [`ServeError`], with the exit code that belongs to it.
 pub fn serve(settings: &Settings, say: Say) -> Result<(), ServeError> {
+    serve_with(settings, say, Ok)
+}
+
+/// [`serve`] with further task types.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with(settings: &Settings, say: Say, more: More) -> Result<(), ServeError> {
     let system = System::new();
-    let served = system.block_on(run(settings, say));
+    let served = system.block_on(run(settings, say, more));
     // Dropping it would wait for threads that nobody can stop; the process ends next.
     mem::forget(system);
     served
 }
 
-async fn run(settings: &Settings, say: Say) -> Result<(), ServeError> {
+async fn run(settings: &Settings, say: Say, more: More) -> Result<(), ServeError> {
     let signals = Signals::own(settings.shutdown_grace).map_err(ServeError::Signals)?;
     let listener = listen(&settings.bind).await?;
     // What is wrong with the credentials is told before the database is opened.
     let auth = Auth::find(settings, listener.local_addr().map_err(ServeError::Http)?)?;
-    let registry = registry(settings)?;
+    let registry = more(registry(settings)?)?;
     if settings.synchronous == Synchronous::Normal {
         say(&Said::MayLoseWrites);
     }

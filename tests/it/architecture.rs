@@ -27,7 +27,7 @@ const LIBRARIES: [(&str, &[&str]); 18] = [
     ("actix", &["runtime", "bench"]),
     ("actix_cors", &["server"]),
     ("actix_rt", &["runtime", "bench", "server"]),
-    ("actix_web", &["http", "server"]),
+    ("actix_web", &["bench", "http", "server"]),
     ("async_task", &["body"]),
     ("clap", &["server", "cli"]),
     ("crossbeam_deque", &["body"]),

@@ -1,7 +1,7 @@
-//! The body of an event stream: pulls one notice at a time and hands it on.
+//! The body of an event stream: pulls what stands ready and hands it on.
 //!
-//! Invariants: actix-web asks for a chunk only when it has room, so a slow client holds one notice and what its
-//! watch holds, never a queue; between two chunks the watch *rests* in a slot. A watch that rests for the whole
+//! Invariants: actix-web asks for a chunk only when it has room, so a slow client holds one chunk and what its
+//! watch holds, never a queue; what came meanwhile goes out together, in a chunk of bounded size; between two chunks the watch *rests* in a slot. A watch that rests for the whole
 //! patience is one whose client takes nothing: it is taken away, and the stream ends when the client wakes up. It
 //! can resume from the number it saw last.
 //!
@@ -10,30 +10,90 @@
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tracing::{Instrument, Span};
 
+use crate::runtime::{Batch, Ready};
 use crate::store::StoreError;
 use crate::task::TaskKey;
 use crate::{Notice, Watch};
 
 use super::wire;
 
+/// Bytes after which a chunk is full; a batch may be larger.
+const CHUNK: usize = 16 * 1024;
+
 /// Where notices come from: a watch, or a script in tests.
 pub(super) trait Notices: 'static {
-    /// The next notice; none after the last. Cancel safe.
-    fn next(&mut self) -> impl Future<Output = Option<Result<Notice, StoreError>>>;
+    /// What comes next; none after the last. Cancel safe.
+    fn next(&mut self) -> impl Future<Output = Option<Result<Ready, StoreError>>>;
+
+    /// Further events that stand ready.
+    fn more(&mut self) -> Option<(Arc<Batch>, usize)>;
 }
 
 impl Notices for Watch {
-    async fn next(&mut self) -> Option<Result<Notice, StoreError>> {
-        Self::next(self).await
+    async fn next(&mut self) -> Option<Result<Ready, StoreError>> {
+        self.next_ready().await
     }
+
+    fn more(&mut self) -> Option<(Arc<Batch>, usize)> {
+        Self::more(self)
+    }
+}
+
+/// Tells when a stream was silent for too long.
+///
+/// The timer is set once a silence and not once a chunk; and streams wake up together, at the beginning of a fifteenth
+/// of the time, rather than each at its own moment: an idle server wakes up seldom.
+struct Silence {
+    longest: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn new(longest: Duration) -> Self {
+        let last = Instant::now();
+        Self { longest, last, timer: Box::pin(sleep_until(together(last, longest))) }
+    }
+
+    /// Something was sent.
+    fn broken(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Resolves when it is to be broken. Cancel safe.
+    async fn over(&mut self) {
+        loop {
+            let due = together(self.last, self.longest);
+            if self.timer.deadline() < due && self.timer.is_elapsed() {
+                self.timer.as_mut().reset(due);
+            }
+            self.timer.as_mut().await;
+            if Instant::now() >= due {
+                return;
+            }
+        }
+    }
+}
+
+/// The end of a silence that begins now, a little earlier: at a moment that many streams have in common.
+fn together(now: Instant, longest: Duration) -> Instant {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let first = *FIRST.get_or_init(|| now);
+    let end = now + longest;
+    let step = (longest / 15).as_nanos().max(1);
+    let late = end.saturating_duration_since(first).as_nanos() % step;
+    // Less than the time itself.
+    end.checked_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0))).unwrap_or(end)
 }
 
 /// The frames of a stream, first to last.
@@ -45,18 +105,19 @@ pub(super) fn frames<N: Notices>(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let slot = Rc::new(Slot::new(notices));
     actix_web::rt::spawn(cut_off_when_stuck(Rc::downgrade(&slot), patience, key.clone()).in_current_span());
-    let feed = Feed { slot, key, keep_alive, has_begun: false };
-    let span = Span::current();
-    stream::unfold((feed, span), async |(mut feed, span): (Feed<N>, Span)| {
-        let chunk = feed.next_chunk().instrument(span.clone()).await?;
-        Some((Ok(chunk), (feed, span)))
+    let feed = Feed { slot, key, silence: Silence::new(keep_alive), span: Span::current(), has_begun: false };
+    stream::unfold(feed, async |mut feed: Feed<N>| {
+        let chunk = feed.next_chunk().await?;
+        Some((Ok(chunk), feed))
     })
 }
 
 struct Feed<N> {
     slot: Rc<Slot<N>>,
     key: TaskKey,
-    keep_alive: Duration,
+    silence: Silence,
+    /// The request's, for what is logged on the way; not entered for each chunk.
+    span: Span,
     has_begun: bool,
 }
 
@@ -69,29 +130,64 @@ impl<N: Notices> Feed<N> {
             self.slot.rest(notices);
             return Some(Bytes::from_static(wire::FIRST.as_bytes()));
         }
-        let Ok(notice) = timeout(self.keep_alive, notices.next()).await else {
-            self.slot.rest(notices);
-            return Some(Bytes::from_static(wire::KEEP_ALIVE.as_bytes()));
+        let notice = tokio::select! {
+            biased;
+            notice = notices.next() => notice,
+            () = self.silence.over() => {
+                self.silence.broken();
+                self.slot.rest(notices);
+                return Some(Bytes::from_static(wire::KEEP_ALIVE.as_bytes()));
+            }
         };
+        self.silence.broken();
         match notice? {
-            Ok(Notice::Event(event)) => {
+            Ok(Ready::Events(batch, from)) => {
+                let (chunk, goes_on) = self.gather(&mut notices, &batch, from);
                 // What follows a terminal event is the end, whatever the watch says.
-                if !event.kind.is_terminal() {
+                if goes_on {
                     self.slot.rest(notices);
                 }
-                Some(wire::event(&self.key, &event).into())
+                Some(chunk)
             }
-            Ok(Notice::Reset { from }) => {
+            Ok(Ready::Notice(Notice::Event(event))) => {
+                let batch = Batch::new(vec![event])?;
+                if !batch.is_terminal() {
+                    self.slot.rest(notices);
+                }
+                Some(wire::events(&self.key, &batch, 0))
+            }
+            Ok(Ready::Notice(Notice::Reset { from })) => {
                 self.slot.rest(notices);
                 Some(wire::reset(from).into())
             }
-            Ok(Notice::Shutdown) => Some(Bytes::from_static(wire::SHUTDOWN.as_bytes())),
+            Ok(Ready::Notice(Notice::Shutdown)) => Some(Bytes::from_static(wire::SHUTDOWN.as_bytes())),
             Err(error) => {
                 // The client comes back by itself and resumes; there may be a database again by then.
-                tracing::warn!(%error, task = %self.key, "a stream broke off");
+                self.span.in_scope(|| tracing::warn!(%error, task = %self.key, "a stream broke off"));
                 None
             }
         }
+    }
+
+    /// A batch and what else stands ready, in one chunk; and whether anything may follow. A batch alone is shared with
+    /// the task's other streams, not copied.
+    fn gather(&self, notices: &mut N, batch: &Batch, from: usize) -> (Bytes, bool) {
+        self.span.in_scope(|| {
+            let first = wire::events(&self.key, batch, from);
+            if batch.is_terminal() || first.len() >= CHUNK {
+                return (first, !batch.is_terminal());
+            }
+            let Some((mut batch, mut from)) = notices.more() else { return (first, true) };
+            let mut chunk = BytesMut::from(&*first);
+            loop {
+                chunk.extend_from_slice(&wire::events(&self.key, &batch, from));
+                if batch.is_terminal() || chunk.len() >= CHUNK {
+                    return (chunk.freeze(), !batch.is_terminal());
+                }
+                let Some(more) = notices.more() else { return (chunk.freeze(), true) };
+                (batch, from) = more;
+            }
+        })
     }
 }
 
@@ -142,9 +238,9 @@ async fn cut_off_when_stuck<N>(slot: Weak<Slot<N>>, patience: Duration, key: Tas
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Arc;
 
     use futures_util::StreamExt;
+    use tokio::time::timeout;
 
     use super::super::wire::tests::{Frame, parse, some_event};
     use super::*;
@@ -157,11 +253,23 @@ mod tests {
     }
 
     impl Notices for Script {
-        async fn next(&mut self) -> Option<Result<Notice, StoreError>> {
+        async fn next(&mut self) -> Option<Result<Ready, StoreError>> {
             match self.notices.pop_front() {
                 None if !self.ends => std::future::pending().await,
-                notice => notice,
+                notice => notice.map(|notice| {
+                    notice.map(|notice| match notice {
+                        Notice::Event(event) => Ready::Events(Batch::new(vec![event]).unwrap(), 0),
+                        other => Ready::Notice(other),
+                    })
+                }),
             }
+        }
+
+        fn more(&mut self) -> Option<(Arc<Batch>, usize)> {
+            let Some(Ok(Notice::Event(event))) = self.notices.front() else { return None };
+            let batch = Batch::new(vec![Arc::clone(event)])?;
+            self.notices.pop_front();
+            Some((batch, 0))
         }
     }
 

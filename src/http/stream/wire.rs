@@ -3,9 +3,13 @@
 //! Invariants: a frame ends with one empty line and holds no other; `data` is one line of JSON; the members that the
 //! server adds (`_task_id`, `_app`, `_model`, `_timestamp`) stand last and cannot be forged by a body.
 
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::runtime::Batch;
 use crate::task::{Event, Name, TaskId, TaskKey, Timestamp};
 
 /// What each stream begins with: how soon a client that lost its connection should come back.
@@ -20,8 +24,19 @@ pub(super) fn reset(from: i64) -> String {
     format!("event: reset\ndata: {{\"from\":{from}}}\n\n")
 }
 
+/// The events of a batch, from one of its places on. A whole batch is written once, for all streams of the task.
+pub(super) fn events(key: &TaskKey, batch: &Batch, from: usize) -> Bytes {
+    let written = |events: &[Arc<Event>]| -> Bytes {
+        events.iter().map(|one| event(key, one)).collect::<String>().into()
+    };
+    if from == 0 {
+        return batch.made(written);
+    }
+    written(batch.events().get(from..).unwrap_or_default())
+}
+
 /// One event.
-pub(super) fn event(key: &TaskKey, event: &Event) -> String {
+fn event(key: &TaskKey, event: &Event) -> String {
     let members = event.members().unwrap_or_else(|error| {
         // Only a row that was changed by hand: its number must still be passed on.
         tracing::warn!(%error, task = %key, seq = event.seq, "an event's data cannot be read");

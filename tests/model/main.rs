@@ -4,8 +4,6 @@
 //! The queue beside it is a number without any order of its own (all of its accesses are relaxed), so nothing but
 //! the file under test can make a lost wake-up impossible. A lost one shows as a deadlock: `loom` reports it.
 
-#![expect(clippy::expect_used, reason = "a model that cannot go on may stop at once")]
-
 #[path = "../../src/body/queue/sleepers.rs"]
 mod sleepers;
 

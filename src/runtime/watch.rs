@@ -7,17 +7,26 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::store::StoreError;
 use crate::task::{Event, TaskId};
 
-use super::Notice;
 use super::hub::Watcher;
 use super::services::Services;
+use super::{Coordinator, Notice};
 
 /// Events of one page.
 const PAGE: u32 = 64;
+
+impl Coordinator {
+    /// A turn to open a stream: thousands that come at once wait in their order, and leave the readers to others.
+    pub(crate) async fn turn_to_watch(&self) -> Option<OwnedSemaphorePermit> {
+        // None: never, nobody closes it.
+        Arc::clone(&self.services().open_turns).acquire_owned().await.ok()
+    }
+}
 
 /// A watch over one task's events.
 pub struct Watch {
@@ -86,6 +95,9 @@ impl Watch {
     /// Reads a page; gives a notice where the log does not begin where it should, or where all is over.
     async fn read_log(&mut self) -> Result<Option<Notice>, StoreError> {
         let (id, after) = (self.id, self.last);
+        // Thousands of watches that have fallen behind wait here, in their order, and hold up nobody else's look.
+        // Err: never, nobody closes it.
+        let turn = self.services.log_turns.acquire().await;
         let (page, over) = self
             .services
             .readers
@@ -102,6 +114,7 @@ impl Watch {
                 Ok((page, over))
             })
             .await?;
+        drop(turn);
         let oldest = page.oldest;
         self.page = page.events.into();
         if oldest > after.saturating_add(1) {

@@ -57,6 +57,7 @@
 //! | talk to the task from its body | [`TaskContext`]: events, checks, sleep, signals, children, the host's state |
 //! | start, cancel, signal, watch | [`Coordinator`], [`StartRequest`], [`Receipt`], [`Watch`] |
 //! | mount the HTTP API | [`http::routes`], [`http::Principal`], [`http::HttpOptions`] |
+//! | bound the connections of a server | [`http::Connections`] |
 //! | read rows and events | [`task::Record`], [`task::Event`] |
 //! | test tasks | [`testing`]: a clock to set, a database that fails on demand |
 //! | go down in order | [`Coordinator::shutdown`] |

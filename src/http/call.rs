@@ -14,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use tracing::Span;
 
 use crate::Coordinator;
+use crate::runtime::Cut;
 use crate::task::{Name, TaskBrief, TaskKey};
 
 use super::action::{Action, Needs};
@@ -173,7 +174,13 @@ impl Call {
 
     /// The body, as bytes that are declared to be JSON.
     pub(super) async fn body(&mut self) -> Result<Option<web::Bytes>, Problem> {
-        body::read(self.request.headers(), &mut self.payload, self.site.options.body_deadline).await
+        let deadline = self.site.options.body_deadline;
+        let body = body::read(self.request.headers(), &mut self.payload, deadline).await;
+        if body.as_ref().is_err_and(|problem| problem.name() == "request-timeout") {
+            // Its connection ends with the answer.
+            self.coordinator().connection_numbers().cut(Cut::Body);
+        }
+        body
     }
 
     /// Whether the model exists and the user may start it: the model's own list and the host's user type must both let

@@ -69,7 +69,7 @@ pub use auth::{JwtKeyError, JwtKeys, JwtPrincipal};
 pub use auth::{
     Principal, Scope, TaskRef, TokenEntry, TokenPermissions, TokenPrincipal, TokenTable, TokenTableError,
 };
-pub use connection::on_connect;
+pub use connection::{Connections, on_connect};
 pub use options::HttpOptions;
 pub use problem::{FieldError, Problem};
 pub use proxies::{TrustedProxies, TrustedProxiesError};

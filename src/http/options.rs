@@ -33,7 +33,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             hide_foreign_tasks: false,
-            body_deadline: Duration::from_secs(15),
+            body_deadline: Duration::from_secs(10),
             keep_alive: Duration::from_secs(15),
             reader_patience: Duration::from_secs(30),
             gate: Gate::default(),
@@ -53,7 +53,7 @@ impl HttpOptions {
         self
     }
 
-    /// How long the body of a request may take to come; 15 s by default. Later ones are answered with 408.
+    /// How long the body of a request may take to come; 10 s by default. Later ones are answered with 408.
     #[must_use]
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.body_deadline = deadline;

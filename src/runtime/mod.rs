@@ -88,6 +88,7 @@ pub(crate) use isolated::main_runs_children;
 pub use isolated::run_child_if_asked;
 pub use listing::TaskPage;
 pub use metrics::HostRecorder;
+pub(crate) use metrics::{ConnectionNumbers, Cut, OpenConnection, Refused};
 pub use model::{BlockingTask, ModelSettings, Task};
 pub use outcome::{
     CancelOptions, CommandError, LiveStatus, Notice, PoolStatus, Readiness, Receipt, Refusal, StartError,

@@ -115,6 +115,9 @@ impl Health {
 /// What is called when a part of the runtime failed for good: it ends the process.
 pub(crate) type OnFailure = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// How many watches read their logs at once, one page each, and how many streams are opened at once: two for each reader, so that none is without work.
+const LOG_TURNS: usize = 4;
+
 /// The block.
 pub(crate) struct Services {
     pub(crate) node: Arc<str>,
@@ -126,6 +129,10 @@ pub(crate) struct Services {
     pub(crate) deadlines: Deadlines,
     pub(crate) hub: Arc<Hub>,
     pub(crate) readers: Readers,
+    /// Turns of watches at the readers: their queue is for everybody.
+    pub(crate) log_turns: Semaphore,
+    /// Turns of those who open a stream, which looks at its task first.
+    pub(super) open_turns: Arc<Semaphore>,
     pub(crate) health: Health,
     pub(crate) live: LiveIndex,
     pub(crate) metrics: Arc<Metrics>,
@@ -173,6 +180,8 @@ impl Services {
             deadlines: Deadlines::default(),
             hub: Arc::default(),
             readers,
+            log_turns: Semaphore::new(LOG_TURNS),
+            open_turns: Arc::new(Semaphore::new(LOG_TURNS)),
             health: Health::new(),
             live: LiveIndex::new(),
             lost: Lost::new(Arc::clone(&metrics)),

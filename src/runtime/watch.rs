@@ -6,16 +6,26 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::store::StoreError;
 use crate::task::{Event, TaskId};
 
-use super::Notice;
 use super::hub::Watcher;
 use super::services::Services;
 use super::tail::{Batch, Taken};
+use super::{Coordinator, Notice};
 
 /// Events of one page.
 const PAGE: u32 = 64;
+
+impl Coordinator {
+    /// A turn to open a stream: thousands that come at once wait in their order, and leave the readers to others.
+    pub(crate) async fn turn_to_watch(&self) -> Option<OwnedSemaphorePermit> {
+        // None: never, nobody closes it.
+        Arc::clone(&self.services().open_turns).acquire_owned().await.ok()
+    }
+}
 
 /// A watch over one task's events.
 pub struct Watch {
@@ -149,6 +159,14 @@ impl Watch {
             self.page = Some((page, 0));
             return Ok(None);
         }
+        // Thousands of watches that have fallen behind wait here, in their order, and hold up nobody else's look.
+        // Err: never, nobody closes it.
+        let turn = self.services.log_turns.acquire().await;
+        // Another watch of the task may have read it meanwhile.
+        if let Some(page) = tail.page(after) {
+            self.page = Some((page, 0));
+            return Ok(None);
+        }
         let (oldest, page, over) = self
             .services
             .readers
@@ -173,6 +191,7 @@ impl Watch {
                 Ok((oldest, page, over))
             })
             .await?;
+        drop(turn);
         self.page = page.map(|page| (page, 0));
         if oldest > after.saturating_add(1) {
             self.last = oldest - 1;

@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod demo;
+mod files;
 mod listen;
 mod local;
 mod said;
@@ -16,6 +17,7 @@ mod tokens;
 mod web;
 
 pub use auth::AuthError;
+pub use files::FilesError;
 pub use said::{Credentials, Said, Say};
 pub use serve::{More, ServeError, serve, serve_with};
 pub use tokens::TokenError;

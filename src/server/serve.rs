@@ -20,6 +20,7 @@ use crate::runtime::{
 
 use super::auth::{Auth, AuthError};
 use super::demo::{DataDir, DemoError, register_demo};
+use super::files::{self, FilesError};
 use super::listen::{ListenError, listen};
 use super::settings::{Settings, Synchronous};
 use super::shutdown::shut_down;
@@ -64,6 +65,9 @@ pub enum ServeError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The limit of open files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// Signals cannot be taken over.
     #[error("cannot take over SIGTERM and SIGINT: {0}")]
     Signals(io::Error),
@@ -87,6 +91,7 @@ impl ServeError {
             | Self::Demo(_)
             | Self::Registry(_)
             | Self::DataDir { .. }
+            | Self::Files(_)
             | Self::Signals(_)
             | Self::Http(_) => CANNOT_START,
         }
@@ -118,6 +123,7 @@ pub fn serve_with(settings: &Settings, say: Say, more: More) -> Result<(), Serve
 
 async fn run(settings: &Settings, say: Say, more: More) -> Result<(), ServeError> {
     let signals = Signals::own(settings.shutdown_grace).map_err(ServeError::Signals)?;
+    let max_connections = files::make_room(settings.http.max_connections)?;
     let listener = listen(&settings.bind).await?;
     // What is wrong with the credentials is told before the database is opened.
     let auth = Auth::find(settings, listener.local_addr().map_err(ServeError::Http)?)?;
@@ -126,7 +132,7 @@ async fn run(settings: &Settings, say: Say, more: More) -> Result<(), ServeError
         say(&Said::MayLoseWrites);
     }
     let coordinator = Runtime::start(&settings.database_url, registry, runtime_settings(settings)).await?;
-    let served = with_runtime(settings, say, signals, listener, auth, &coordinator).await;
+    let served = with_runtime(settings, say, signals, (listener, max_connections), auth, &coordinator).await;
     if served.is_err() {
         coordinator.shutdown(settings.shutdown_grace).await;
     }
@@ -137,7 +143,7 @@ async fn with_runtime(
     settings: &Settings,
     say: Say,
     mut signals: Signals,
-    listener: std::net::TcpListener,
+    (listener, max_connections): (std::net::TcpListener, usize),
     auth: Auth,
     coordinator: &Coordinator,
 ) -> Result<(), ServeError> {
@@ -146,8 +152,8 @@ async fn with_runtime(
     if let Some(made) = made {
         say(&made);
     }
-    let server =
-        web::start(listener, coordinator.clone(), &auth, &settings.http).map_err(ServeError::Http)?;
+    let server = web::start(listener, coordinator, &auth, &settings.http, max_connections)
+        .map_err(ServeError::Http)?;
     let handle = server.handle();
     let mut server = actix_rt::spawn(server);
     let ready = async {

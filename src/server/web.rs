@@ -1,5 +1,5 @@
 //! Owns the HTTP server of the binary: the routes of the library, for callers who are known in the chosen way, on a
-//! socket that is given.
+//! socket that is given, for connections in the number and the time that they may take.
 //!
 //! It decides no route and no answer, but those to browsers that ask whether pages of another origin may call.
 
@@ -7,11 +7,11 @@ use std::io;
 use std::net::TcpListener;
 
 use actix_cors::Cors;
+use actix_web::App;
 use actix_web::dev::Server;
 use actix_web::middleware::Condition;
-use actix_web::{App, HttpServer};
 
-use crate::http::{HttpOptions, JwtPrincipal, Principal, TokenPrincipal, on_connect, routes};
+use crate::http::{Connections, HttpOptions, JwtPrincipal, Principal, TokenPrincipal, routes};
 use crate::runtime::Coordinator;
 
 use super::auth::Known;
@@ -24,10 +24,18 @@ const PREFLIGHT_SECONDS: usize = 600;
 /// Starts to serve; the caller polls the server and owns the signals.
 pub(super) fn start(
     listener: TcpListener,
-    coordinator: Coordinator,
+    coordinator: &Coordinator,
     auth: &Known,
     settings: &HttpSettings,
+    max_connections: usize,
 ) -> io::Result<Server> {
+    let door = Door {
+        listener,
+        connections: Connections::default()
+            .max(max_connections)
+            .max_per_address(settings.max_connections_per_address)
+            .trusted_proxies(settings.trusted_proxies.clone()),
+    };
     // Made once, so that all workers count together.
     let options = HttpOptions::default()
         .hide_foreign_tasks(settings.hide_foreign_tasks)
@@ -37,36 +45,37 @@ pub(super) fn start(
     let origins = &settings.cors_origins;
     match auth {
         Known::Tokens(table, _) => {
-            serve::<TokenPrincipal, _>(listener, coordinator, options, origins, table.clone())
+            serve::<TokenPrincipal, _>(door, coordinator, options, origins, table.clone())
         }
-        Known::Jwt(keys) => serve::<JwtPrincipal, _>(listener, coordinator, options, origins, keys.clone()),
+        Known::Jwt(keys) => serve::<JwtPrincipal, _>(door, coordinator, options, origins, keys.clone()),
         Known::Local(address) => {
             let options = options.only_hosts(hosts(*address), origins);
-            serve::<Local, _>(listener, coordinator, options, origins, ())
+            serve::<Local, _>(door, coordinator, options, origins, ())
         }
     }
 }
 
-fn serve<U: Principal, D: Clone + Send + 'static>(
+/// Where connections come in.
+struct Door {
     listener: TcpListener,
-    coordinator: Coordinator,
+    connections: Connections,
+}
+
+fn serve<U: Principal, D: Clone + Send + 'static>(
+    door: Door,
+    coordinator: &Coordinator,
     options: HttpOptions,
     origins: &[String],
     data: D,
 ) -> io::Result<Server> {
     let origins = origins.to_vec();
-    let server = HttpServer::new(move || {
+    let mounted = coordinator.clone();
+    door.connections.serve(door.listener, coordinator, move || {
         App::new()
             .app_data(data.clone())
-            .configure(routes::<U>(coordinator.clone(), options.clone()))
+            .configure(routes::<U>(mounted.clone(), options.clone()))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
     })
-    .on_connect(on_connect)
-    .disable_signals()
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(1)
-    .listen(listener)?;
-    Ok(server.run())
 }
 
 /// Lets pages of these origins call, with every header and method that the API has; cookies are not sent. Requests of

@@ -23,10 +23,12 @@ const LAYERS: [(&str, u8); 10] = [
 ];
 
 /// A library, and the only folders that name it.
-const LIBRARIES: [(&str, &[&str]); 18] = [
+const LIBRARIES: [(&str, &[&str]); 20] = [
     ("actix", &["runtime", "bench"]),
     ("actix_cors", &["server"]),
+    ("actix_http", &["http"]),
     ("actix_rt", &["runtime", "bench", "server"]),
+    ("actix_service", &["http"]),
     ("actix_web", &["bench", "http", "server"]),
     ("async_task", &["body"]),
     ("clap", &["server", "cli"]),

@@ -25,6 +25,7 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let key = call.task_of_stream()?;
     let after = path::after(call.request())?;
     let user: U = call.user().await?;
+    let turn = call.coordinator().turn_to_watch().await;
     let record = call.coordinator().task(&key).await.map_err(Problem::from)?;
     call.check_task(&user, &key, &record.owner)?;
     let resumed = path::last_event_id(call.request()).or(after);
@@ -56,6 +57,7 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
         None => None,
     };
     let watch = call.coordinator().watch(&key, resumed.unwrap_or(0)).await.map_err(Problem::from)?;
+    drop(turn);
     let open = call.coordinator().count_stream();
     let frames = feed::frames(watch, key, call.options().keep_alive, call.options().reader_patience);
     // Open, and in its place, until actix-web drops the body, whoever ended it.

@@ -6,6 +6,7 @@
 //!
 //! Where the host gives a recorder of its own, the numbers are there and nowhere else.
 
+mod connections;
 mod exposition;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::task::{Cause, Status, StoppedBy};
 
 use super::Coordinator;
 use super::registry::{Inside, Kind, Registry};
+pub(crate) use connections::{ConnectionNumbers, Cut, OpenConnection, Refused};
 use exposition::Exposition;
 
 /// A recorder of the host, to which the numbers of a runtime go.
@@ -40,7 +42,7 @@ const EVENTS: &str = "quell_events_total";
 const COMMIT: &str = "quell_db_commit_seconds";
 const GROUP: &str = "quell_db_group_size";
 
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 9] = [
     (
         STARTED,
         "Tasks that were started: their rows are durable. A task that runs again after a restart is not counted again.",
@@ -54,13 +56,19 @@ const COUNTERS: [(&str, &str); 7] = [
     (LATE_EVENTS, "Events of abandoned bodies that were refused."),
     (LATE_RESULTS, "Ends of abandoned bodies that came after all and were refused."),
     (EVENTS, "Events that were written."),
+    (connections::REFUSED, "Connections that were closed at once, by reason: limit or address."),
+    (
+        connections::CUT,
+        "Connections that were cut off because they took too long, by reason: head, body or reader.",
+    ),
 ];
 
-const GAUGES: [(&str, &str); 4] = [
+const GAUGES: [(&str, &str); 5] = [
     (RUNNING, "Tasks whose row says running."),
     (PENDING, "Tasks whose row says pending: they wait for room, or to be started."),
     (ABANDONED_THREADS, "Threads that abandoned bodies keep. It falls when a body returns after all."),
     (STREAMS, "Event streams that are open."),
+    (connections::OPEN, "Connections that are open."),
 ];
 
 const HISTOGRAMS: [(&str, Unit, &str, &[f64]); 3] = [
@@ -109,6 +117,7 @@ pub(crate) struct Metrics {
     events: Counter,
     commit_seconds: Histogram,
     group_size: Histogram,
+    connections: ConnectionNumbers,
     unknown_model: ModelNumbers,
 }
 
@@ -181,6 +190,7 @@ impl Metrics {
             events: counter(recorder, EVENTS, Vec::new()),
             commit_seconds: histogram(recorder, COMMIT, Vec::new()),
             group_size: histogram(recorder, GROUP, Vec::new()),
+            connections: ConnectionNumbers::register(recorder),
             unknown_model: ModelNumbers::register(recorder, UNKNOWN_MODEL.to_owned()),
             exposition,
         }

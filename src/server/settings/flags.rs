@@ -61,6 +61,12 @@ pub struct Flags {
     /// Event streams of one principal; 0 is no limit [env: QUELL_MAX_STREAMS_PER_PRINCIPAL] [default: 0]
     #[arg(long, value_name = "N")]
     pub max_streams_per_principal: Option<String>,
+    /// Connections at once; the next one is closed at once [env: QUELL_MAX_CONNECTIONS] [default: 25000]
+    #[arg(long, value_name = "N")]
+    pub max_connections: Option<String>,
+    /// Those of one address; 0 is no limit [env: QUELL_MAX_CONNECTIONS_PER_ADDRESS] [default: 0]
+    #[arg(long, value_name = "N")]
+    pub max_connections_per_address: Option<String>,
     /// Register the demo models, app `tests` [env: QUELL_DEMO=1] [default: off]
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub demo: Option<String>,

@@ -19,6 +19,10 @@ pub struct HttpSettings {
     pub rate_limit: u32,
     /// Streams at once of each principal; 0 is no limit.
     pub max_streams_per_principal: usize,
+    /// Connections at once; none takes the default, or what the limit of open files allows.
+    pub max_connections: Option<usize>,
+    /// Connections at once of one address; 0 is no limit.
+    pub max_connections_per_address: usize,
 }
 
 pub(super) fn http(layers: &Layers<'_>, flags: &Flags) -> Result<HttpSettings, SettingsError> {
@@ -34,5 +38,14 @@ pub(super) fn http(layers: &Layers<'_>, flags: &Flags) -> Result<HttpSettings, S
         rate_limit: u32::try_from(rate).unwrap_or(u32::MAX),
         max_streams_per_principal: layers
             .read("max_streams_per_principal", streams, 0, |given| parse::count(given, 0))?,
+        max_connections: layers.read("max_connections", flags.max_connections.as_ref(), None, |given| {
+            parse::count(given, 1).map(Some)
+        })?,
+        max_connections_per_address: layers.read(
+            "max_connections_per_address",
+            flags.max_connections_per_address.as_ref(),
+            0,
+            |given| parse::count(given, 0),
+        )?,
     })
 }

@@ -7,7 +7,7 @@ use super::error::shown;
 use super::{SettingsError, Source, TomlFile};
 
 /// Every setting of the server, by its key in the file. `QUELL_` and the same in capitals is its variable.
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 30] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
@@ -25,6 +25,8 @@ const KEYS: [&str; 28] = [
     "log_format",
     "max_blocking",
     "max_body_threads",
+    "max_connections",
+    "max_connections_per_address",
     "max_pending",
     "max_processes",
     "max_running",

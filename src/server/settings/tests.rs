@@ -40,6 +40,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.auth, AuthSettings::Token(TokenSource::Made));
     assert!(!settings.http.hide_foreign_tasks && settings.http.cors_origins.is_empty());
     assert_eq!((settings.http.rate_limit, settings.http.max_streams_per_principal), (0, 0));
+    assert_eq!((settings.http.max_connections, settings.http.max_connections_per_address), (None, 0));
     assert!(!settings.demo);
     assert_eq!(settings.data_dir, None);
     assert_eq!(settings.shutdown_grace, Duration::from_secs(30));
@@ -55,7 +56,7 @@ fn without_anything_the_defaults_hold() {
 type Get = fn(&Settings) -> String;
 type Set = fn(&mut Flags, String);
 /// Settings, each with a value as a flag, as a variable and in the file.
-const LAYERED: [(&str, [&str; 3], Set, Get); 15] = [
+const LAYERED: [(&str, [&str; 3], Set, Get); 17] = [
     ("bind", ["h:1", "h:2", "h:3"], |f, v| f.bind = Some(v), |s| s.bind.clone()),
     (
         "database_url",
@@ -71,6 +72,18 @@ const LAYERED: [(&str, [&str; 3], Set, Get); 15] = [
     ),
     ("max_running", ["1", "2", "3"], |f, v| f.max_running = Some(v), |s| s.max_running.to_string()),
     ("max_pending", ["0", "2", "3"], |f, v| f.max_pending = Some(v), |s| s.max_pending.to_string()),
+    (
+        "max_connections",
+        ["1", "2", "3"],
+        |f, v| f.max_connections = Some(v),
+        |s| s.http.max_connections.unwrap().to_string(),
+    ),
+    (
+        "max_connections_per_address",
+        ["1", "0", "3"],
+        |f, v| f.max_connections_per_address = Some(v),
+        |s| s.http.max_connections_per_address.to_string(),
+    ),
     (
         "max_body_threads",
         ["1", "2", "3"],

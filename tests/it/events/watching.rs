@@ -253,3 +253,21 @@ fn i06_what_a_receipt_says_is_in_the_log_already() {
         }
     });
 }
+
+#[test]
+fn i20_thousands_of_watches_that_read_a_log_at_once_all_come_to_its_end() {
+    World::new().run(async |s| {
+        counts(&s.world, 2);
+        s.stage().mark("go on");
+        let key = s.begin::<Plain>("counts").await;
+        let all = numbers(&rest(s.watch(&key, 0).await.unwrap()).await);
+        let mut watches = Vec::new();
+        for _ in 0..3_000 {
+            watches.push(rest(s.watch(&key, 0).await.unwrap()));
+        }
+        // More than may wait at the readers; none is refused for it.
+        for notices in futures_util::future::join_all(watches).await {
+            assert_eq!(numbers(&notices), all);
+        }
+    });
+}

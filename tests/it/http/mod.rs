@@ -6,6 +6,7 @@ mod auth;
 mod away;
 mod cancel;
 mod cancel_many;
+mod connections;
 mod corpus;
 mod documented;
 mod embedding;

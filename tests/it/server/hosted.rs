@@ -1,6 +1,7 @@
 //! Owns a server inside the test: an application of actix-web with our routes, for models, users and settings that
 //! the program does not have.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer};
-use quell::http::{HttpOptions, TokenPrincipal, TokenTable, on_connect, routes};
+use quell::http::{Connections, HttpOptions, TokenPrincipal, TokenTable, on_connect, routes};
 use quell::{Coordinator, Registry, Runtime, RuntimeSettings};
 use tempfile::TempDir;
 
@@ -31,17 +32,29 @@ pub(crate) struct Hosted {
 impl Hosted {
     /// One runtime with these models, at the root, for the people of the program's tests.
     pub(crate) async fn start(registry: Registry, settings: RuntimeSettings, options: HttpOptions) -> Self {
-        let runtimes = vec![(registry, settings)];
-        Self::mount(runtimes, move |coordinators, config| {
-            let table = TokenTable::parse(&tokens()).expect("tokens");
-            config.app_data(table);
-            config.configure(routes::<TokenPrincipal>(coordinators[0].clone(), options.clone()));
-        })
-        .await
+        Self::mount(vec![(registry, settings)], at_the_root(options)).await
+    }
+
+    /// The same behind our own door.
+    pub(crate) async fn guarded(
+        registry: Registry,
+        settings: RuntimeSettings,
+        options: HttpOptions,
+        connections: Connections,
+    ) -> Self {
+        Self::behind(Some(connections), vec![(registry, settings)], at_the_root(options)).await
     }
 
     /// Several runtimes, mounted as the host likes.
     pub(crate) async fn mount(
+        runtimes: Vec<(Registry, RuntimeSettings)>,
+        mount: impl Fn(&[Coordinator], &mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Self {
+        Self::behind(None, runtimes, mount).await
+    }
+
+    async fn behind(
+        connections: Option<Connections>,
         runtimes: Vec<(Registry, RuntimeSettings)>,
         mount: impl Fn(&[Coordinator], &mut ServiceConfig) + Clone + Send + 'static,
     ) -> Self {
@@ -59,16 +72,22 @@ impl Hosted {
                 }
                 let mounted = coordinators.clone();
                 let app = move || App::new().configure(|config| mount(&mounted, config));
-                let server = HttpServer::new(app)
-                    .workers(1)
-                    .on_connect(on_connect)
-                    .disable_signals()
-                    .h1_allow_half_closed(false)
-                    .shutdown_timeout(1)
-                    .bind("127.0.0.1:0")
-                    .expect("a port");
-                let address = server.addrs()[0];
-                let server = server.run();
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                let address = listener.local_addr().expect("an address");
+                let server = match connections {
+                    Some(connections) => {
+                        connections.workers(1).serve(listener, &coordinators[0], app).expect("it serves")
+                    }
+                    None => HttpServer::new(app)
+                        .workers(1)
+                        .on_connect(on_connect)
+                        .disable_signals()
+                        .h1_allow_half_closed(false)
+                        .shutdown_timeout(1)
+                        .listen(listener)
+                        .expect("it serves")
+                        .run(),
+                };
                 assert!(tell.send((coordinators, address, server.handle())).is_ok(), "the test waits");
                 server.await.expect("it serves");
             });
@@ -103,5 +122,14 @@ impl Hosted {
         if let Some(thread) = self.thread.take() {
             tokio::task::spawn_blocking(move || thread.join()).await.expect("it ends").expect("no panic");
         }
+    }
+}
+
+/// The routes of the first runtime.
+fn at_the_root(options: HttpOptions) -> impl Fn(&[Coordinator], &mut ServiceConfig) + Clone + Send + 'static {
+    move |coordinators, config| {
+        let table = TokenTable::parse(&tokens()).expect("tokens");
+        config.app_data(table);
+        config.configure(routes::<TokenPrincipal>(coordinators[0].clone(), options.clone()));
     }
 }

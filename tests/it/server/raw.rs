@@ -1,5 +1,6 @@
 //! Owns a plain socket to a server: for requests that no HTTP client would send, and for leaving as none would.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +39,13 @@ impl Reply {
 impl Socket {
     pub(crate) async fn open(address: &str) -> Self {
         Self(TcpStream::connect(address).await.expect("it listens"))
+    }
+
+    /// From one of the addresses of this machine.
+    pub(crate) async fn open_from(address: &str, from: Ipv4Addr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("all of 127.0.0.0/8 is this machine");
+        Self(socket.connect(address.parse().expect("an address")).await.expect("it listens"))
     }
 
     /// A connection whose receive buffer is as small as the system allows.

@@ -9,16 +9,16 @@
 //! where the kernel is not Linux: there, `feed.rs` still lets go of what a stuck stream holds.
 
 use std::any::Any;
+use std::time::Duration;
 
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 
-/// The same patience as a stream's own, in milliseconds.
-#[cfg(target_os = "linux")]
-const PATIENCE_MS: u32 = 30_000;
+/// The same patience as a stream's own.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What the kernel may hold of a connection, before it doubles it for its own bookkeeping.
 #[cfg(target_os = "linux")]
-const SEND_BUFFER_BYTES: usize = 128 * 1024;
+const SEND_BUFFER_BYTES: usize = 32 * 1024;
 
 /// Prepares a connection: for `HttpServer::on_connect`, before `bind`.
 ///
@@ -30,13 +30,14 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// ```
 pub fn on_connect(connection: &dyn Any, _: &mut Extensions) {
     if let Some(socket) = connection.downcast_ref::<TcpStream>() {
-        prepare(socket);
+        prepare(socket, PATIENCE);
     }
 }
 
+/// Tells the socket how long its reader may take nothing, and how much it may hold meanwhile.
 #[cfg(target_os = "linux")]
-fn prepare(socket: &TcpStream) {
-    let told = bound(socket, PATIENCE_MS, SEND_BUFFER_BYTES);
+pub(super) fn prepare(socket: &TcpStream, patience: Duration) {
+    let told = bound(socket, patience, SEND_BUFFER_BYTES);
     if let Err(error) = told {
         // A socket that closed meanwhile, or a kernel with other limits: the connection works all the same.
         tracing::debug!(%error, "a connection could not be prepared");
@@ -44,18 +45,28 @@ fn prepare(socket: &TcpStream) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prepare(_: &TcpStream) {}
+pub(super) fn prepare(_: &TcpStream, _: Duration) {}
 
 #[cfg(target_os = "linux")]
-fn bound(socket: &TcpStream, patience_ms: u32, send_buffer_bytes: usize) -> rustix::io::Result<()> {
+fn bound(socket: &TcpStream, patience: Duration, send_buffer_bytes: usize) -> rustix::io::Result<()> {
+    let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(socket, patience_ms)?;
     rustix::net::sockopt::set_socket_send_buffer_size(socket, send_buffer_bytes)
+}
+
+/// Sends an answer to a connection that nobody will serve. Best effort: it may have left, or its socket be full.
+pub(super) fn refuse(socket: &TcpStream, answer: &[u8]) {
+    use rustix::net::{RecvFlags, SendFlags};
+    let _ = rustix::net::send(socket, answer, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    // What it has sent already is taken from the socket: closing over unread bytes would take the answer back.
+    let mut unread = [0_u8; 4096];
+    let _ = rustix::net::recv(socket, &mut unread, RecvFlags::DONTWAIT);
 }
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -72,7 +83,7 @@ mod tests {
     async fn a_connection_gets_its_limits() {
         let (server, _client) = pair().await;
         on_connect(&server, &mut Extensions::new());
-        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&server).unwrap(), PATIENCE_MS);
+        assert_eq!(rustix::net::sockopt::tcp_user_timeout(&server).unwrap(), 30_000);
         assert_eq!(rustix::net::sockopt::socket_send_buffer_size(&server).unwrap(), 2 * SEND_BUFFER_BYTES);
         on_connect(&"something else", &mut Extensions::new());
     }
@@ -81,7 +92,7 @@ mod tests {
     #[actix_web::test]
     async fn the_kernel_cuts_off_a_reader_that_takes_nothing() {
         let (mut server, _client) = pair().await;
-        bound(&server, 500, SEND_BUFFER_BYTES).unwrap();
+        bound(&server, Duration::from_millis(500), SEND_BUFFER_BYTES).unwrap();
         let began = Instant::now();
         let chunk = vec![b'x'; 65_536];
         let writing = async {

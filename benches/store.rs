@@ -1,4 +1,5 @@
-//! Groups of writes through the store: made rows, and ended rows, each commit on the disk.
+//! Groups of writes through the store, by kind of write, size of the group, and rows that are there already. Each
+//! commit is on the disk of the current folder.
 
 #![expect(
     clippy::expect_used,
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use quell::lifecycle::{BodyEnd, Change, Input, Life, transition};
+use quell::lifecycle::{Ask, BodyEnd, Change, Input, Life, transition};
 use quell::store::{Answer, NewTask, SqliteDatabase, SqliteOptions, SqliteWriter, Store, Write};
-use quell::task::{JsonText, Name, NewEvent, Status, TaskId, TaskKey, Timestamp};
+use quell::task::{Cause, JsonText, Name, NewEvent, Status, TaskId, TaskKey, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -51,14 +52,49 @@ fn event(kind: &str) -> NewEvent {
     NewEvent::new(kind, &serde_json::json!({ "attempt": 1 }), NOW).expect("an event")
 }
 
-fn end_of(begun: &Write) -> Write {
+fn end_of(begun: &Write, end: BodyEnd, ask: Option<Ask>) -> Write {
     let id = begun.task().expect("a task");
     let life = Life { status: Status::Running, request: None, queued: false };
-    let input = Input::End { end: BodyEnd::Returned(None), cleanup: None, ask: None };
-    let Ok(Change::Ended(ending)) = transition(life, input) else {
-        unreachable!("a body that returned ends")
+    let Ok(Change::Ended(ending)) = transition(life, Input::End { end, cleanup: None, ask }) else {
+        unreachable!("such a body ends")
     };
     Write::End { id, epoch: 1, ending, at: NOW, events: vec![event("ended")] }
+}
+
+/// What is done to rows that run; their making is not measured, unless it is this.
+#[derive(Clone, Copy)]
+enum Kind {
+    Begin,
+    Event,
+    Complete,
+    Cancel,
+}
+
+impl Kind {
+    fn to(self, begun: &Write) -> Write {
+        match self {
+            Self::Begin => begun.clone(),
+            Self::Event => {
+                let id = begun.task().expect("a task");
+                Write::Event { id, epoch: 1, event: event("progress") }
+            }
+            Self::Complete => end_of(begun, BodyEnd::Returned(None), None),
+            Self::Cancel => {
+                end_of(begun, BodyEnd::Dropped, Some(Ask::new(NOW, Cause::User, None, Some("bob".into()))))
+            }
+        }
+    }
+}
+
+/// The time of one group of a kind.
+fn group(writer: &mut SqliteWriter, rows: &mut Rows, kind: Kind, size: u64) -> Duration {
+    let begins: Vec<_> = (0..size).map(|_| rows.begin()).collect();
+    let made = commit(writer, &begins);
+    if matches!(kind, Kind::Begin) {
+        return made;
+    }
+    let writes: Vec<_> = begins.iter().map(|begun| kind.to(begun)).collect();
+    commit(writer, &writes)
 }
 
 fn commit(writer: &mut SqliteWriter, group: &[Write]) -> Duration {
@@ -75,30 +111,36 @@ fn store(criterion: &mut Criterion) {
     let database = SqliteDatabase::open(&path, SqliteOptions::default()).expect("a database");
     let mut writer = database.writer().expect("a writer");
     let mut rows = Rows::new();
-    let mut group = criterion.benchmark_group("commit of a group");
-    for size in [1_u64, 64, 256] {
-        group.throughput(Throughput::Elements(size));
-        for ends in [false, true] {
-            let what = if ends { "ended rows" } else { "new rows" };
-            group.bench_function(BenchmarkId::new(what, size), |bencher| {
-                bencher.iter_custom(|count| {
-                    let mut time = Duration::ZERO;
-                    for _ in 0..count {
-                        let begins: Vec<_> = (0..size).map(|_| rows.begin()).collect();
-                        let made = commit(&mut writer, &begins);
-                        time += if ends {
-                            let ends: Vec<_> = begins.iter().map(end_of).collect();
-                            commit(&mut writer, &ends)
-                        } else {
-                            made
-                        };
-                    }
-                    time
-                });
+    let mut measured = criterion.benchmark_group("commit of a group");
+    for size in [1_u64, 64, 256, 1_024] {
+        measured.throughput(Throughput::Elements(size));
+        for (what, kind) in [
+            ("new rows", Kind::Begin),
+            ("events", Kind::Event),
+            ("completed rows", Kind::Complete),
+            ("cancelled rows", Kind::Cancel),
+        ] {
+            measured.bench_function(BenchmarkId::new(what, size), |bencher| {
+                bencher
+                    .iter_custom(|count| (0..count).map(|_| group(&mut writer, &mut rows, kind, size)).sum());
             });
         }
     }
-    group.finish();
+    measured.finish();
+
+    let mut measured = criterion.benchmark_group("completed rows in groups of 256");
+    measured.throughput(Throughput::Elements(256));
+    for there in [1_000, 100_000, 1_000_000] {
+        measured.bench_function(BenchmarkId::new("over", there), |bencher| {
+            while rows.next <= there {
+                group(&mut writer, &mut rows, Kind::Complete, 1_024);
+            }
+            bencher.iter_custom(|count| {
+                (0..count).map(|_| group(&mut writer, &mut rows, Kind::Complete, 256)).sum()
+            });
+        });
+    }
+    measured.finish();
 }
 
 criterion_group! {

@@ -17,7 +17,7 @@ use crate::task::{Event, NewEvent, Status, TaskId, Timeout, Timestamp};
 
 use super::error::Failed;
 use super::live::{Live, Stage};
-use super::statements::{self, Change, DataKind, DataRow, EndRow, NewRow};
+use super::statements::{self, Change, DataKind, DataRow, Ends, NewRows};
 use super::witness::Witness;
 use super::{prune, repeat};
 
@@ -35,12 +35,12 @@ pub(super) struct Group<'a> {
     db: &'a mut SqliteConnection,
     known: &'a HashMap<i64, Live>,
     touched: HashMap<i64, Option<Live>>,
-    rows: Vec<NewRow<'a>>,
+    rows: NewRows<'a>,
     inputs: Vec<DataRow<'a>>,
     /// Each with the epoch that the row has before it.
     changes: Vec<(TaskId, i64, Change<'a>)>,
     final_values: Vec<DataRow<'a>>,
-    ends: Vec<EndRow<'a>>,
+    ends: Ends<'a>,
     events: Vec<Arc<Event>>,
     answers: Vec<Answer>,
     witness: Option<Witness>,
@@ -52,11 +52,11 @@ impl<'a> Group<'a> {
             db,
             known,
             touched: HashMap::new(),
-            rows: Vec::new(),
+            rows: NewRows::default(),
             inputs: Vec::new(),
             changes: Vec::new(),
             final_values: Vec::new(),
-            ends: Vec::new(),
+            ends: Ends::default(),
             events: Vec::new(),
             answers: Vec::new(),
             witness: None,
@@ -123,13 +123,13 @@ impl<'a> Group<'a> {
     /// Carries out what was decided.
     pub(super) fn carry_out(self, keep_events: i64) -> Result<Done, Failed> {
         let db = self.db;
-        statements::insert_tasks(db, &self.rows)?;
+        self.rows.insert(db)?;
         statements::insert_data(db, &self.inputs)?;
         for (id, epoch, change) in &self.changes {
             statements::change_task(db, *id, *epoch, change)?;
         }
         statements::insert_data(db, &self.final_values)?;
-        statements::end_tasks(db, &self.ends)?;
+        self.ends.carry_out(db)?;
         statements::insert_events(db, &self.events)?;
         let mut newest = HashMap::new();
         for event in self.events.iter().filter(|event| event.seq > keep_events) {
@@ -192,7 +192,7 @@ impl<'a> Group<'a> {
         if !self.claim(task.request.as_deref(), task.key.id, task.at)? {
             return Ok(Answer::KeyTaken);
         }
-        self.rows.push(statements::new_row(task, stage, node));
+        self.rows.push(task, stage, node);
         if task.input.as_str() != "{}" {
             self.inputs.push(statements::data_row(task.key.id, DataKind::Input, &task.input));
         }
@@ -262,7 +262,7 @@ impl<'a> Group<'a> {
         if let Some(value) = &ending.final_value {
             self.final_values.push(statements::data_row(id, DataKind::FinalValue, value));
         }
-        self.ends.push(statements::end_row(id, epoch, ending, at));
+        self.ends.push(id, epoch, ending, at);
         self.append(id, live.last_seq, events);
         self.touched.insert(id.get(), None);
         Ok(Some(Answer::Applied))

@@ -2,8 +2,8 @@
 //!
 //! diesel keeps a statement prepared only where it knows it by its type; it does so for no UPDATE and for no
 //! INSERT of several rows, and preparing one costs far more than running it. Here a statement *is* a type, so each
-//! is prepared once per connection. Many rows go in few statements of a fixed number of rows: a statement that
-//! meets a trigger costs as much as its first ten rows.
+//! is prepared once per connection. Many rows go in few statements of a fixed number of rows: a statement opens each
+//! index of its table, which costs as much as a row.
 //!
 //! Invariant: a statement's text is a constant; values go in by parameters only.
 
@@ -66,9 +66,13 @@ pub(super) fn run<S: Statement<N>, const N: usize>(
     db: &mut SqliteConnection,
     rows: &[Row<'_, N>],
 ) -> QueryResult<usize> {
-    let (many, rows) = rows.as_chunks::<64>();
-    let (some, few) = rows.as_chunks::<8>();
+    let (most, rows) = rows.as_chunks::<64>();
+    let (many, rows) = rows.as_chunks::<16>();
+    let (some, few) = rows.as_chunks::<4>();
     let mut changed = 0;
+    for rows in most {
+        changed += Prepared { rows, statement: PhantomData::<S> }.execute(db)?;
+    }
     for rows in many {
         changed += Prepared { rows, statement: PhantomData::<S> }.execute(db)?;
     }

@@ -35,6 +35,11 @@ macro_rules! statements {
 statements! {
     InsertTask(14): "INSERT OR FAIL INTO tasks (id, app, model, status, owner, timeout_seconds, idle_timeout_seconds,
         created_at, updated_at, started_at, node, epoch, queued, attempt) VALUES ", "";
+    // A row that runs from the start and has no limits of time: all but what differs stands in the text, because each
+    // value that is handed over costs as much as two that are written.
+    InsertRunning(6): "INSERT OR FAIL INTO tasks (id, app, model, status, owner, created_at, updated_at, started_at, node,
+        epoch, queued, attempt) SELECT column1, column2, column3, 'running', column4, column5, column5, column5, column6,
+        1, 0, 1 FROM (VALUES ", ")";
     InsertData(3): "INSERT OR FAIL INTO task_data (task_id, kind, data) VALUES ", "";
     InsertEvent(5): "INSERT OR FAIL INTO task_events (task_id, seq, at, kind, data) VALUES ", "";
     // A request that the row has stands against the one that comes with the end.
@@ -44,50 +49,65 @@ statements! {
         cancel_cause = coalesce(cancel_cause, column12),
         cancelled_by = CASE WHEN cancel_requested_at IS NULL THEN column13 ELSE cancelled_by END,
         cancel_requested_at = coalesce(cancel_requested_at, column10) FROM (VALUES ", ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
-    QueueTask(3): "UPDATE tasks SET queued = 1, updated_at = column3 FROM (VALUES ",
+    // The end of most tasks: nothing but that it has completed.
+    CompleteTask(3): "UPDATE OR FAIL tasks SET status = 'completed', updated_at = column3, completed_at = column3
+        FROM (VALUES ", ") WHERE id = column1 AND epoch = column2 AND status = 'running' AND cancel_requested_at IS NULL";
+    QueueTask(3): "UPDATE OR FAIL tasks SET queued = 1, updated_at = column3 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND status = 'pending'";
-    BeginTask(4): "UPDATE tasks SET status = 'running', queued = 0, epoch = epoch + 1, node = column4,
+    BeginTask(4): "UPDATE OR FAIL tasks SET status = 'running', queued = 0, epoch = epoch + 1, node = column4,
         started_at = coalesce(started_at, column3), updated_at = column3 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND status = 'pending'";
-    AskTask(6): "UPDATE tasks SET cancel_requested_at = column3, updated_at = column3, cancellation_reason = column4,
+    AskTask(6): "UPDATE OR FAIL tasks SET cancel_requested_at = column3, updated_at = column3, cancellation_reason = column4,
         cancel_cause = column5, cancelled_by = column6 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL AND cancel_requested_at IS NULL";
-    RequeueTask(4): "UPDATE tasks SET status = 'pending', queued = 1, node = NULL, attempt = attempt + column4,
+    RequeueTask(4): "UPDATE OR FAIL tasks SET status = 'pending', queued = 1, node = NULL, attempt = attempt + column4,
         updated_at = column3 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND status = 'running' AND cancel_requested_at IS NULL";
-    TimeoutTask(4): "UPDATE tasks SET timeout_seconds = column4, updated_at = column3 FROM (VALUES ",
+    TimeoutTask(4): "UPDATE OR FAIL tasks SET timeout_seconds = column4, updated_at = column3 FROM (VALUES ",
         ") WHERE id = column1 AND epoch = column2 AND completed_at IS NULL";
 }
 
-/// A row of `tasks` as it is made.
-pub(super) type NewRow<'a> = Row<'a, 14>;
+/// Rows of `tasks` that are to be made.
+#[derive(Debug, Default)]
+pub(super) struct NewRows<'a> {
+    any: Vec<Row<'a, 14>>,
+    running: Vec<Row<'a, 6>>,
+}
 
-/// A row of `task_data`.
-pub(super) type DataRow<'a> = Row<'a, 3>;
+impl<'a> NewRows<'a> {
+    pub(super) fn push(&mut self, task: &'a NewTask, stage: Stage, node: Option<&'a Arc<str>>) {
+        let id = task.key.id.get().into();
+        let (app, model, owner) =
+            (task.key.app.as_str().into(), task.key.model.as_str().into(), (&*task.owner).into());
+        let (at, node) = (task.at.as_micros(), node.map(|node| &**node).into());
+        let runs = stage == Stage::Running;
+        if runs && task.timeout.is_none() && task.idle_timeout.is_none() {
+            self.running.push([id, app, model, owner, at.into(), node]);
+            return;
+        }
+        self.any.push([
+            id,
+            app,
+            model,
+            if runs { Status::Running } else { Status::Pending }.as_str().into(),
+            owner,
+            task.timeout.map(Timeout::as_seconds).into(),
+            task.idle_timeout.map(Timeout::as_seconds).into(),
+            at.into(),
+            at.into(),
+            runs.then_some(at).into(),
+            node,
+            i64::from(runs).into(),
+            i64::from(stage == Stage::Queued).into(),
+            1.into(),
+        ]);
+    }
 
-/// How a row of `tasks` ends.
-pub(super) type EndRow<'a> = Row<'a, 13>;
-
-pub(super) fn new_row<'a>(task: &'a NewTask, stage: Stage, node: Option<&'a Arc<str>>) -> NewRow<'a> {
-    let at = task.at.as_micros();
-    let runs = stage == Stage::Running;
-    let status = if runs { Status::Running } else { Status::Pending };
-    [
-        task.key.id.get().into(),
-        task.key.app.as_str().into(),
-        task.key.model.as_str().into(),
-        status.as_str().into(),
-        (&*task.owner).into(),
-        task.timeout.map(Timeout::as_seconds).into(),
-        task.idle_timeout.map(Timeout::as_seconds).into(),
-        at.into(),
-        at.into(),
-        runs.then_some(at).into(),
-        node.map(|node| &**node).into(),
-        i64::from(runs).into(),
-        i64::from(stage == Stage::Queued).into(),
-        1.into(),
-    ]
+    pub(super) fn insert(&self, db: &mut SqliteConnection) -> QueryResult<()> {
+        run::<InsertTask, _>(db, &self.any)?;
+        run::<InsertRunning, _>(db, &self.running)?;
+        Ok(())
+    }
 }
 
 /// Which value a row of `task_data` holds.
@@ -106,32 +126,51 @@ impl DataKind {
     }
 }
 
+/// A row of `task_data`.
+pub(super) type DataRow<'a> = Row<'a, 3>;
+
 pub(super) fn data_row(id: TaskId, kind: DataKind, value: &JsonText) -> DataRow<'_> {
     [id.get().into(), kind.as_str().into(), value.as_str().into()]
 }
 
-pub(super) fn end_row(id: TaskId, epoch: i64, ending: &Ending, at: Timestamp) -> EndRow<'_> {
-    let (failure, request) = (ending.failure.as_ref(), ending.request.as_ref());
-    let at = at.as_micros();
-    [
-        id.get().into(),
-        epoch.into(),
-        ending.status.as_str().into(),
-        at.into(),
-        failure.map(|failure| failure.error_type.as_str()).into(),
-        failure.map(|failure| failure.message.as_str()).into(),
-        (ending.status == Status::Cancelled).then_some(at).into(),
-        ending.stopped_by.map(StoppedBy::as_str).into(),
-        ending.cleanup.map(Cleanup::as_str).into(),
-        request.map(|request| request.at.as_micros()).into(),
-        request.map(|request| &*request.reason).into(),
-        request.map(|request| request.cause.as_str()).into(),
-        request.and_then(|request| request.by.as_deref()).into(),
-    ]
+/// How rows of `tasks` end.
+#[derive(Debug, Default)]
+pub(super) struct Ends<'a> {
+    any: Vec<Row<'a, 13>>,
+    completed: Vec<Row<'a, 3>>,
 }
 
-pub(super) fn insert_tasks(db: &mut SqliteConnection, rows: &[NewRow<'_>]) -> QueryResult<()> {
-    run::<InsertTask, _>(db, rows).map(|_| ())
+impl<'a> Ends<'a> {
+    pub(super) fn push(&mut self, id: TaskId, epoch: i64, ending: &'a Ending, at: Timestamp) {
+        let Ending { status, final_value: _, failure, stopped_by, cleanup, request, ask: _ } = ending;
+        let (id, epoch, at) = (id.get().into(), epoch.into(), at.as_micros());
+        let has_more = failure.is_some() || stopped_by.is_some() || cleanup.is_some() || request.is_some();
+        if *status == Status::Completed && !has_more {
+            self.completed.push([id, epoch, at.into()]);
+            return;
+        }
+        let (failure, request) = (failure.as_ref(), request.as_ref());
+        self.any.push([
+            id,
+            epoch,
+            status.as_str().into(),
+            at.into(),
+            failure.map(|failure| failure.error_type.as_str()).into(),
+            failure.map(|failure| failure.message.as_str()).into(),
+            (*status == Status::Cancelled).then_some(at).into(),
+            stopped_by.map(StoppedBy::as_str).into(),
+            cleanup.map(Cleanup::as_str).into(),
+            request.map(|request| request.at.as_micros()).into(),
+            request.map(|request| &*request.reason).into(),
+            request.map(|request| request.cause.as_str()).into(),
+            request.and_then(|request| request.by.as_deref()).into(),
+        ]);
+    }
+
+    pub(super) fn carry_out(&self, db: &mut SqliteConnection) -> Result<(), Failed> {
+        let ended = run::<EndTask, _>(db, &self.any)? + run::<CompleteTask, _>(db, &self.completed)?;
+        as_many(self.any.len() + self.completed.len(), ended)
+    }
 }
 
 pub(super) fn insert_data(db: &mut SqliteConnection, rows: &[DataRow<'_>]) -> QueryResult<()> {
@@ -151,10 +190,6 @@ fn event_row(event: &Event) -> Row<'_, 5> {
         event.kind.as_str().into(),
         event.data.as_str().into(),
     ]
-}
-
-pub(super) fn end_tasks(db: &mut SqliteConnection, rows: &[EndRow<'_>]) -> Result<(), Failed> {
-    as_many(rows.len(), run::<EndTask, _>(db, rows)?)
 }
 
 /// A change of a row that goes on living.

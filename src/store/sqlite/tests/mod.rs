@@ -3,6 +3,7 @@
 mod damage;
 mod open;
 mod schema;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 

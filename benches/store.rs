@@ -93,8 +93,8 @@ fn group(writer: &mut SqliteWriter, rows: &mut Rows, kind: Kind, size: u64) -> D
     if matches!(kind, Kind::Begin) {
         return made;
     }
-    let writes: Vec<_> = begins.iter().map(|begun| kind.to(begun)).collect();
-    commit(writer, &writes)
+    let changes: Vec<_> = begins.iter().map(|begun| kind.to(begun)).collect();
+    commit(writer, &changes)
 }
 
 fn commit(writer: &mut SqliteWriter, group: &[Write]) -> Duration {

@@ -10,7 +10,7 @@ use std::{io, thread};
 use tokio::runtime::Handle;
 
 use super::pool::Shared;
-use super::watcher::{Bounds, Orders, TICK, Watcher};
+use super::watcher::{Bounds, Orders, Watcher};
 
 /// Starts it for a pool.
 pub(super) fn start(pool: Weak<Shared>, bounds: Bounds, context: Handle) -> io::Result<()> {
@@ -27,7 +27,7 @@ fn watch(pool: &Weak<Shared>, bounds: Bounds) {
     let mut last = Instant::now();
     let mut probe = Arc::<AtomicBool>::default();
     loop {
-        thread::park_timeout(TICK);
+        thread::park_timeout(watcher.pause());
         let Some(pool) = pool.upgrade().filter(|pool| !pool.is_closed.load(Relaxed)) else { return };
         let now = Instant::now();
         let orders = watcher.look(now - last, &pool.seats.look(), probe.load(Relaxed));

@@ -23,6 +23,10 @@ use super::seat::{Label, Sight};
 /// How often the threads are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(25);
 
+/// The same while no thread polls anything: a server that does nothing wakes up seldom. It delays the first look at a
+/// body that keeps its thread, and nothing else.
+const QUIET_TICK: Duration = Duration::from_millis(75);
+
 /// A look that comes later than this was itself held up: no more time than this has passed for the threads.
 const LONGEST_TICK: Duration = Duration::from_millis(100);
 
@@ -83,6 +87,7 @@ pub(super) struct Watcher {
     surplus_since: Option<Duration>,
     not_before: Duration,
     is_full: bool,
+    is_quiet: bool,
 }
 
 impl Watcher {
@@ -95,7 +100,13 @@ impl Watcher {
             surplus_since: None,
             not_before: Duration::ZERO,
             is_full: false,
+            is_quiet: false,
         }
+    }
+
+    /// When to look again.
+    pub(super) fn pause(&self) -> Duration {
+        if self.is_quiet { QUIET_TICK } else { TICK }
     }
 
     /// No thread is left for ready work, and none may be added.
@@ -111,6 +122,9 @@ impl Watcher {
     /// Takes what is seen of the threads, and says what to do. `probe_ran`: the last probe was taken by a thread.
     pub(super) fn look(&mut self, elapsed: Duration, sights: &[Sight], probe_ran: bool) -> Orders {
         self.now += elapsed.min(LONGEST_TICK);
+        self.is_quiet = sights.iter().all(|sight| {
+            !sight.is_inside() && self.seen.get(&sight.number).is_some_and(|seen| seen.polls == sight.polls)
+        });
         self.remember(sights);
         if probe_ran {
             self.probe_since = None;
@@ -301,6 +315,27 @@ mod tests {
         pool.queue_moves = true;
         pool.look();
         assert!(!pool.watcher.is_full());
+    }
+
+    #[test]
+    fn while_nothing_is_polled_the_next_look_is_later() {
+        let mut pool = Pool::new(2, 4);
+        assert_eq!(pool.watcher.pause(), TICK);
+        for _ in 0..2 {
+            pool.look();
+        }
+        assert_eq!(pool.watcher.pause(), QUIET_TICK);
+        pool.stick(1, 7);
+        for _ in 0..3 {
+            pool.look();
+            assert_eq!(pool.watcher.pause(), TICK);
+        }
+        // A poll that has come and gone between two looks is no rest either.
+        pool.free(1);
+        pool.look();
+        assert_eq!(pool.watcher.pause(), TICK);
+        pool.look();
+        assert_eq!(pool.watcher.pause(), QUIET_TICK);
     }
 
     #[test]

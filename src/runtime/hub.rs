@@ -47,7 +47,9 @@ impl Hub {
             }
         }
         // With the lock given back: a thousand may wait on one tail.
-        grown.iter().for_each(|tail| tail.wake());
+        for tail in grown {
+            tail.wake();
+        }
     }
 
     /// Watches a task: everything that is committed from now on.

@@ -66,8 +66,8 @@ impl Batch {
     where
         T: Any + Clone + Send + Sync,
     {
-        let made = self.made.get_or_init(|| Box::new(make(&self.events)));
-        made.downcast_ref().cloned().unwrap_or_else(|| make(&self.events))
+        let first = self.made.get_or_init(|| Box::new(make(&self.events)));
+        first.downcast_ref().cloned().unwrap_or_else(|| make(&self.events))
     }
 }
 

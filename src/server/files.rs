@@ -35,7 +35,12 @@ pub(super) fn make_room(asked: Option<usize>) -> Result<usize, FilesError> {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
     }
-    let most = fit(asked, getrlimit(Resource::Nofile).current)?;
+    fit(asked, getrlimit(Resource::Nofile).current)
+}
+
+/// Warns where there is less room than by default and nobody asked for less. For a server that has come up: one that
+/// cannot start has one line to say, and it is not this.
+pub(super) fn warn_if_few(asked: Option<usize>, most: usize) {
     if asked.is_none() && most < DEFAULT {
         tracing::warn!(
             max_connections = most,
@@ -43,7 +48,6 @@ pub(super) fn make_room(asked: Option<usize>) -> Result<usize, FilesError> {
              max_connections"
         );
     }
-    Ok(most)
 }
 
 fn fit(asked: Option<usize>, files: Option<u64>) -> Result<usize, FilesError> {

@@ -154,6 +154,7 @@ async fn with_runtime(
     }
     let server = web::start(listener, coordinator, &auth, &settings.http, max_connections)
         .map_err(ServeError::Http)?;
+    files::warn_if_few(settings.http.max_connections, max_connections);
     let handle = server.handle();
     let mut server = actix_rt::spawn(server);
     let ready = async {

@@ -37,6 +37,47 @@ const BARS: [(&str, &str); 25] = [
 ];
 
 /// A quick run in a folder of its own; nothing of it is left behind.
+/// Figures that are there, and the limits beside them.
+const LIMITS: [&str; 16] = [
+    "/pending/limit_bytes",
+    "/finished/limit_growth_bytes",
+    "/disk/micros/p50",
+    "/start/limit_per_second",
+    "/cancel/limit_micros/p99",
+    "/storm/limits",
+    "/timeouts/limit_late_micros/p99",
+    "/timeouts/limit_durable_seconds",
+    "/events/limit_per_second",
+    "/growth/limit_per_second",
+    "/http_cancel/limit_micros/p50",
+    "/http_load/limit_per_second",
+    "/streams/limit_per_second",
+    "/streams/stalled_per_second",
+    "/idle/limit_percent_of_core",
+    "/recovery/limit_seconds",
+];
+
+/// Words of the table.
+const ROWS: [&str; 17] = [
+    "start + complete, 512 in flight",
+    "cancel to durable end, p99",
+    "commits of a cancel",
+    "at once",
+    "memory per idle",
+    "memory grown from",
+    "deadlines that wait, each",
+    "body dropped late, p99",
+    "events written by one task",
+    "events written by 64 tasks",
+    "512 in flight, 1,000 rows beside 100",
+    "cancel over HTTP, beside the library, p50",
+    "64 connections",
+    "beside a bare broadcast",
+    "a reader that never reads",
+    "idle, 200 tasks and 20 streams",
+    "start over 1,000 finished and 100 running rows",
+];
+
 fn quick(only: &[Scenario]) -> Result<Report, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let options = Options {
@@ -88,24 +129,7 @@ fn a_quick_run_measures_everything_beside_its_limit() -> Tested {
             || path.ends_with("over_limit_micros");
         assert!(number.is_finite() && (*number > 0.0 || may_be_any), "{path} is {number}");
     }
-    for path in [
-        "/pending/limit_bytes",
-        "/finished/limit_growth_bytes",
-        "/disk/micros/p50",
-        "/start/limit_per_second",
-        "/cancel/limit_micros/p99",
-        "/storm/limits",
-        "/timeouts/limit_late_micros/p99",
-        "/timeouts/limit_durable_seconds",
-        "/events/limit_per_second",
-        "/growth/limit_per_second",
-        "/http_cancel/limit_micros/p50",
-        "/http_load/limit_per_second",
-        "/streams/limit_per_second",
-        "/streams/stalled_per_second",
-        "/idle/limit_percent_of_core",
-        "/recovery/limit_seconds",
-    ] {
+    for path in LIMITS {
         assert!(found.iter().any(|(name, _)| name == path), "{path} is missing");
     }
     let in_flight: Vec<_> = report.start.iter().map(|figure| figure.in_flight).collect();
@@ -118,25 +142,7 @@ fn a_quick_run_measures_everything_beside_its_limit() -> Tested {
 
     let table = report.table();
     assert!(report.spinners.is_some() && report.checks.is_some() && report.processes.is_empty());
-    for row in [
-        "start + complete, 512 in flight",
-        "cancel to durable end, p99",
-        "commits of a cancel",
-        "at once",
-        "memory per idle",
-        "memory grown from",
-        "deadlines that wait, each",
-        "body dropped late, p99",
-        "events written by one task",
-        "events written by 64 tasks",
-        "512 in flight, 1,000 rows beside 100",
-        "cancel over HTTP, beside the library, p50",
-        "64 connections",
-        "beside a bare broadcast",
-        "a reader that never reads",
-        "idle, 200 tasks and 20 streams",
-        "start over 1,000 finished and 100 running rows",
-    ] {
+    for row in ROWS {
         assert!(table.contains(row), "{row} is missing in\n{table}");
     }
     Ok(())

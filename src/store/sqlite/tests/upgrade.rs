@@ -13,6 +13,8 @@ const EARLIER: usize = 3;
 
 fn migrate_to_earlier(db: &mut SqliteConnection) {
     let migrations: Vec<Box<dyn Migration<Sqlite>>> = migrate::MIGRATIONS.migrations().unwrap();
+    // Makes the table in which migrations are noted.
+    assert!(db.applied_migrations().unwrap().is_empty());
     for migration in &migrations[..EARLIER] {
         db.run_migration(migration).unwrap();
     }

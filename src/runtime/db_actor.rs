@@ -240,7 +240,7 @@ pub(crate) fn must_survive(write: &Write, reply: &Reply) -> bool {
     match write {
         Write::Ask { .. } | Write::Requeue { .. } | Write::Event { .. } | Write::TakeSignal { .. } => true,
         // Of a task that runs. The end of a row that waits is somebody's command, which can be refused.
-        Write::End { .. } => matches!(reply, Reply::Task(..)),
+        Write::End { .. } => matches!(reply, Reply::End(..)),
         Write::ReserveIds { .. }
         | Write::Create { .. }
         | Write::CreateRunning { .. }

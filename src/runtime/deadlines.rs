@@ -4,7 +4,9 @@
 //! three. Expired ones go to the coordinator in batches. A timer costs no CPU while it waits.
 //!
 //! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever. One that is alone
-//! fires at its instant; where they are many, those of a moment share a batch.
+//! fires at its instant; where they are many, those of a moment share a batch. The thread is woken only for an entry
+//! that is due before it would look anyway: a cancel sets a timer and removes it a moment later, and needs no thread for
+//! that.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,10 +30,27 @@ const APART: Duration = Duration::from_micros(500);
 
 type Entry = (Instant, TaskId, Slot);
 
-#[derive(Default)]
+/// When the thread looks at the queue next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It is awake, and does so before it sleeps.
+    Soon,
+    /// At this instant.
+    At(Instant),
+    /// When it is woken.
+    Woken,
+}
+
 struct State {
     queue: BTreeSet<Entry>,
+    look: Look,
     closed: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { queue: BTreeSet::new(), look: Look::Soon, closed: false }
+    }
 }
 
 #[derive(Default)]
@@ -71,11 +90,16 @@ impl Deadlines {
     /// Adds a timer.
     pub(crate) fn set(&self, at: Instant, id: TaskId, slot: Slot) {
         let mut state = self.0.lock();
-        let entry = (at, id, slot);
-        let is_first = state.queue.first().is_none_or(|first| entry < *first);
-        state.queue.insert(entry);
-        drop(state);
-        if is_first {
+        state.queue.insert((at, id, slot));
+        let is_late = match state.look {
+            Look::Soon => false,
+            Look::At(look) => at < look,
+            Look::Woken => true,
+        };
+        if is_late {
+            // Once: whoever sets the next one finds it awake.
+            state.look = Look::Soon;
+            drop(state);
             self.0.changed.notify_one();
         }
     }
@@ -97,11 +121,13 @@ fn next_batch(shared: &Shared, last: Option<Instant>) -> Option<Vec<(TaskId, Slo
     let earliest = last.and_then(|last| last.checked_add(APART));
     let mut state = shared.lock();
     loop {
+        state.look = Look::Soon;
         if state.closed {
             return None;
         }
         let now = Instant::now();
         let Some(first) = state.queue.first().copied() else {
+            state.look = Look::Woken;
             state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
@@ -115,6 +141,7 @@ fn next_batch(shared: &Shared, last: Option<Instant>) -> Option<Vec<(TaskId, Slo
             }
             return Some(batch);
         }
+        state.look = Look::At(due);
         let wait = due.duration_since(now);
         state = shared.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
     }
@@ -158,6 +185,30 @@ mod tests {
         assert_eq!(batch.len(), 2, "the second waited for nobody");
         deadlines.set(now, id, Slot::Deadline);
         assert_eq!(next_batch(&deadlines.0, None).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_timer_before_the_one_that_is_slept_for_wakes_the_thread_and_a_later_one_does_not() {
+        let (tx, rx) = sync_channel(16);
+        let deadlines = Deadlines::default();
+        deadlines.run(move |batch| tx.send(batch).unwrap()).unwrap();
+        let sleeps = |look: Look| {
+            let began = Instant::now();
+            while deadlines.0.lock().look != look {
+                assert!(began.elapsed() < LONG, "the thread never slept until {look:?}");
+                std::thread::yield_now();
+            }
+        };
+        let (base, id) = (Instant::now(), TaskId::new(1).unwrap());
+        let far = base + 2 * LONG;
+        sleeps(Look::Woken);
+        deadlines.set(far, id, Slot::Idle);
+        sleeps(Look::At(far));
+        deadlines.set(far + LONG, id, Slot::Deadline);
+        assert_eq!(deadlines.0.lock().look, Look::At(far), "a later timer woke it");
+        deadlines.set(base, id, Slot::Ladder);
+        assert_eq!(rx.recv_timeout(LONG).unwrap()[0].1, Slot::Ladder);
+        sleeps(Look::At(far));
     }
 
     #[test]

@@ -17,8 +17,11 @@ pub(crate) const GROUP: usize = 256;
 
 /// Who is to be told, where two writes may become one.
 pub(crate) trait Joins: Sized {
-    /// Who is told of this request and that end in one; nobody where they stay two.
-    fn join(&self, end: &Self) -> Option<Self>;
+    /// Who is told of this request and that end in one; the end's own where they stay two.
+    ///
+    /// # Errors
+    /// Gives back whom the end is told to.
+    fn join(&self, end: Self) -> Result<Self, Self>;
 }
 
 /// A write and who is to be told.
@@ -81,20 +84,24 @@ impl<R: Joins> Intake<R> {
     /// Puts an end into the request of its task, if that waits and is the last of its changes; gives it back where
     /// it is not.
     fn join(&mut self, op: Op<R>) -> Option<Op<R>> {
-        let Op { write: Write::End { id, epoch, mut ending, at, events }, reply } = op else {
+        let Op { write: Write::End { id, epoch, mut ending, at, events }, mut reply } = op else {
             return Some(op);
         };
         let place = self.changing.get(&id).and_then(|(_, last)| last.checked_sub(self.left));
         if let Some(Change { op: asked, .. }) = place.and_then(|place| self.changes.get_mut(place))
             && let Write::Ask { epoch: of, ask, events: first, .. } = &mut asked.write
             && *of == epoch
-            && let Some(both) = asked.reply.join(&reply)
         {
-            let mut all = std::mem::take(first);
-            all.extend(events);
-            ending.ask = Some(ask.clone());
-            *asked = Op { write: Write::End { id, epoch, ending, at, events: all }, reply: both };
-            return None;
+            match asked.reply.join(reply) {
+                Ok(both) => {
+                    let mut all = std::mem::take(first);
+                    all.extend(events);
+                    ending.ask = Some(ask.clone());
+                    *asked = Op { write: Write::End { id, epoch, ending, at, events: all }, reply: both };
+                    return None;
+                }
+                Err(ends) => reply = ends,
+            }
         }
         Some(Op { write: Write::End { id, epoch, ending, at, events }, reply })
     }
@@ -194,8 +201,8 @@ mod tests {
     use crate::task::{Cause, NewEvent, Status, Timestamp};
 
     impl Joins for &'static str {
-        fn join(&self, _end: &Self) -> Option<Self> {
-            (*self == "asked").then_some("asked and ended")
+        fn join(&self, end: Self) -> Result<Self, Self> {
+            if *self == "asked" { Ok("asked and ended") } else { Err(end) }
         }
     }
 

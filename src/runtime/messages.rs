@@ -14,6 +14,7 @@ use crate::store::{Answer, NewTask, QueuedSignal, RepeatableRequest, StoreError,
 use crate::task::{Record, TaskId, Timeout};
 
 use super::deadlines::Slot;
+use super::end_notice::EndNotice;
 use super::intake::Joins;
 use super::lines::Line;
 use super::registry::Model;
@@ -25,6 +26,8 @@ use super::{CommandError, Receipt, Refusal, StartError};
 pub(crate) enum Reply {
     /// A task's actor, by the coordinator.
     Task(TaskId, Tag),
+    /// The same for its last write, and whoever waits for that.
+    End(TaskId, Box<EndNotice>),
     /// Whoever called; runs on the writer's thread and must be short.
     Call(Box<dyn FnOnce(Result<Answer, StoreError>) + Send>),
     /// Nobody; what is held (a place in a window) is given back.
@@ -32,10 +35,13 @@ pub(crate) enum Reply {
 }
 
 impl Joins for Reply {
-    fn join(&self, end: &Self) -> Option<Self> {
+    fn join(&self, end: Self) -> Result<Self, Self> {
         match (self, end) {
-            (Self::Task(id, Tag::Ask), Self::Task(_, Tag::End)) => Some(Self::Task(*id, Tag::AskAndEnd)),
-            _ => None,
+            (Self::Task(_, Tag::Ask), Self::End(id, mut notice)) => {
+                notice.with_request();
+                Ok(Self::End(id, notice))
+            }
+            (_, end) => Err(end),
         }
     }
 }

@@ -31,6 +31,7 @@ mod coordinator;
 mod db_actor;
 mod deadline;
 mod deadlines;
+mod end_notice;
 mod file_limit;
 mod handle;
 mod host;

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Pool;
-use crate::store::{Readers, StoreError, Write};
+use crate::store::{Answer, Readers, StoreError, Write};
 use crate::task::Record;
 
 use super::coordinator::CoordinatorActor;
@@ -20,7 +20,7 @@ use super::intake::GROUP;
 use super::link::Link;
 use super::live_index::LiveIndex;
 use super::lost::Lost;
-use super::messages::{Commit, CommittedBatch, Reply, Started};
+use super::messages::{Commit, CommittedBatch, Reply, Started, Tag};
 use super::metrics::{Counted, Metrics, Was};
 use super::registry::Registry;
 use super::repeat::UnderWay;
@@ -302,21 +302,29 @@ impl Services {
         self.writes.load(Ordering::Relaxed) >= GROUP
     }
 
-    /// Tells each its answer; those of tasks' actors travel together.
-    pub(crate) fn deliver(
-        &self,
-        answers: impl IntoIterator<Item = (Reply, Result<crate::store::Answer, StoreError>)>,
-    ) {
-        let mut batch = Vec::new();
+    /// Tells each its answer; those of tasks' actors travel together, and before anybody else hears of an end.
+    pub(crate) fn deliver(&self, answers: impl IntoIterator<Item = (Reply, Result<Answer, StoreError>)>) {
+        let (mut batch, mut ends) = (Vec::new(), Vec::new());
         for (reply, answer) in answers {
             match reply {
                 Reply::Task(id, tag) => batch.push((id, tag, answer)),
+                Reply::End(id, notice) => {
+                    let was_applied = matches!(answer, Ok(Answer::Applied));
+                    if was_applied {
+                        notice.count(&self.metrics);
+                    }
+                    batch.push((id, if notice.has_request() { Tag::AskAndEnd } else { Tag::End }, answer));
+                    ends.push((notice, was_applied));
+                }
                 Reply::Call(call) => call(answer),
                 Reply::Release(held) => drop(held),
             }
         }
         if !batch.is_empty() {
             self.tell_coordinator(CommittedBatch(batch));
+        }
+        for (notice, was_applied) in ends {
+            notice.answer(was_applied);
         }
     }
 
@@ -333,7 +341,7 @@ impl Services {
     }
 
     /// A write with its answer; [`Refusal::Stopped`] where the runtime is gone.
-    pub(crate) async fn commit_and_wait(&self, write: Write) -> Result<crate::store::Answer, Refusal> {
+    pub(crate) async fn commit_and_wait(&self, write: Write) -> Result<Answer, Refusal> {
         let (tx, rx) = oneshot::channel();
         self.commit(
             write,

@@ -116,7 +116,10 @@ pub fn serve(settings: &Settings, say: Say) -> Result<(), ServeError> {
 pub fn serve_with(settings: &Settings, say: Say, more: More) -> Result<(), ServeError> {
     let system = System::new();
     let served = system.block_on(run(settings, say, more));
-    // Dropping it would wait for threads that nobody can stop; the process ends next.
+    // Dropping it would wait for threads that nobody can stop; the process ends next. One more handle stays with it: the
+    // last one would go with an arbiter's thread that ends at the same time, and wake what reads from all of them, which
+    // tokio cannot do on a thread whose own variables are gone: that aborts the process.
+    mem::forget(System::current());
     mem::forget(system);
     served
 }

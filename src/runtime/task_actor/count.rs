@@ -1,9 +1,11 @@
-//! What a task's actor counts, each thing once, when it is durable.
+//! What a task's actor counts, each thing once, when it is durable. Its end is counted where that is told: see
+//! [`EndNotice`](super::super::end_notice::EndNotice).
 
 use crate::lifecycle::Ending;
+use crate::store::{Answer, StoreError};
 
 use super::super::clock;
-use super::super::metrics::{Counted, Was};
+use super::super::metrics::Counted;
 use super::{Origin, TaskActor};
 
 impl TaskActor {
@@ -17,8 +19,8 @@ impl TaskActor {
     }
 
     /// The request to stop is in the row, and the task goes on.
-    pub(super) fn count_request(&self) {
-        if let Some(ask) = self.ladder.request() {
+    pub(super) fn count_request(&self, answer: &Result<Answer, StoreError>) {
+        if let Some(ask) = self.ladder.request().filter(|_| matches!(answer, Ok(Answer::Applied))) {
             self.live.services.metrics.cancel_requested(ask.request.cause);
         }
     }
@@ -31,15 +33,6 @@ impl TaskActor {
             status: ending.status,
             asked: ending.ask.as_ref().map(|ask| ask.request.cause),
             stopped: ending.stopped_by.zip(after),
-        }
-    }
-
-    /// The last write is durable.
-    pub(super) fn count_end(&self) {
-        let metrics = &self.live.services.metrics;
-        match &self.ended {
-            Some(how) => metrics.ended(self.live.model.numbers(), Was::Running, **how),
-            None => metrics.requeued(),
         }
     }
 }

@@ -28,7 +28,10 @@ impl Handler<Durable> for TaskActor {
     fn handle(&mut self, Durable(tag, answer): Durable, _: &mut Self::Context) {
         match tag {
             Tag::Begin => self.start_recorded(answer),
-            Tag::Ask => self.request_recorded(&answer),
+            Tag::Ask => {
+                self.count_request(&answer);
+                self.request_recorded(&answer);
+            }
             Tag::Timeout => self.timeout_recorded(&answer),
             Tag::End => self.end_recorded(&answer),
             Tag::AskAndEnd => {

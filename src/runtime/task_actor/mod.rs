@@ -25,6 +25,7 @@ use crate::lifecycle::{Ask, AskedHow, Change, Effect, Ending, Ladder, LadderInpu
 use crate::store::{Answer, NewTask, StoreError, Write};
 use crate::task::{Record, Timeout, Timestamp};
 
+use super::end_notice::EndNotice;
 use super::live::Live;
 use super::messages::{
     CancelAnswer, Finished, Leaves, Reply, Resumed, Tag, TimeoutAnswer, TimeoutRead, new_record,
@@ -65,8 +66,6 @@ pub(crate) struct TaskActor {
     idle: Option<Box<Idle>>,
     /// Until its start is answered.
     origin: Option<Box<Origin>>,
-    /// How it ended, once that is decided; none where it goes back to wait.
-    ended: Option<Box<Counted>>,
     /// The coordinator was told that the task does not run here any more.
     is_over: bool,
     /// What only some tasks need.
@@ -114,7 +113,6 @@ impl TaskActor {
             idle: idle.map(|limit| Box::new(Idle::new(limit))),
             origin: Some(Box::new(origin)),
             is_over: false,
-            ended: None,
             rare: None,
         }
     }
@@ -284,23 +282,34 @@ impl TaskActor {
         match change {
             Change::Asked(ask) => self.commit(Write::Ask { id, epoch, ask, events }, Tag::Ask),
             Change::Ended(ending) => {
-                self.note_end(&ending, at);
-                self.commit(Write::End { id, epoch, ending, at, events }, Tag::End);
+                let how = self.note_end(&ending, at);
+                self.commit_last(Write::End { id, epoch, ending, at, events }, Some(how));
             }
-            Change::Requeued { counts } => self.commit(Write::Requeue { id, epoch, counts, at }, Tag::End),
+            Change::Requeued { counts } => self.commit_last(Write::Requeue { id, epoch, counts, at }, None),
             // A running task's ladder asks for none of these.
             Change::Queued | Change::Begun | Change::AlreadyAsked => {}
         }
         self.live.place_request();
     }
 
-    /// Keeps what will be counted, what its askers will be told, and tells the log of a body that was written off.
-    fn note_end(&mut self, ending: &Ending, at: Timestamp) {
+    /// The last write: whoever has asked by now is told of it as soon as it is durable.
+    fn commit_last(&mut self, write: Write, how: Option<Counted>) {
+        let request = self.ladder.request().map(|ask| ask.request.cause);
+        let (askers, receipt) = self
+            .rare
+            .as_mut()
+            .map(|rare| (std::mem::take(&mut rare.askers), rare.receipt.clone()))
+            .unwrap_or_default();
+        let notice = EndNotice::new(Arc::clone(&self.live.model), how, request, askers, receipt);
+        self.live.services.commit(write, Reply::End(self.live.id, Box::new(notice)));
+    }
+
+    /// What will be counted. Keeps what its askers will be told, and tells the log of a body that was written off.
+    fn note_end(&mut self, ending: &Ending, at: Timestamp) -> Counted {
         if ending.stopped_by == Some(crate::task::StoppedBy::Abandoned) {
             let task = self.live.key();
             tracing::warn!(%task, "the body did not stop within its limit and is written off: its thread is lost");
         }
-        self.ended = Some(Box::new(self.counted(ending)));
         if let (Some(request), Some(stopped_by)) = (&ending.request, ending.stopped_by) {
             self.rare().receipt = Some(Receipt::Cancelled {
                 reason: Arc::clone(&request.reason),
@@ -309,6 +318,7 @@ impl TaskActor {
                 cancelled_at: at,
             });
         }
+        self.counted(ending)
     }
 
     /// The end was written, or can not be.
@@ -317,13 +327,11 @@ impl TaskActor {
             // Somebody else ended the row, or it can not be written at all: the row tells.
             tracing::error!(task = %self.live.key(), ?answer, "the end of a task was not written");
             self.rare().receipt = None;
-        } else {
-            self.count_end();
         }
         self.step(LadderInput::Durable);
     }
 
-    /// The last write is durable: everybody who waits is told.
+    /// The last write is durable: whoever came while it was on its way is told.
     fn answer_end(&mut self) {
         self.disarm_rung();
         if let Some(rare) = self.rare.take() {
@@ -350,7 +358,6 @@ impl TaskActor {
         if !matches!(answer, Ok(Answer::Applied)) {
             return;
         }
-        self.count_request();
         let receipt = self.asked_receipt();
         let rare = self.rare();
         rare.request_is_durable = true;

@@ -59,7 +59,7 @@ pub enum CommandTaskError {
     /// A free text would be the name of an option.
     #[error(
         "in the argument `{argument}` the field `{field}` would choose the option: give it the type `choice`, or \
-         put the option's own name before it"
+         put the option's own name and a `=` before it"
     )]
     OptionFromText {
         /// The argument.

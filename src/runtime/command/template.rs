@@ -4,7 +4,8 @@
 //! 1. Each text of the author becomes one argument or, where it holds a field without a value, none: nothing is ever
 //!    split or joined, and no shell sees it.
 //! 2. An argument begins with `-` only where the author wrote that `-`, allowed it for the field, or put a `--` of its
-//!    own before it; a field does not put a second `-` behind one of the author's either.
+//!    own before it; a field does not put a second `-` behind one of the author's either, nor a part of the name of a
+//!    long option. A `--` with an option of the author behind it was a wrapper's (`nice -- tar -cf …`), and counts no more.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ const MAX_ARGUMENT: usize = 128 * 1024 - 1;
 const SEPARATOR: &str = "--";
 
 /// Programs that run a text.
-const SHELLS: [&str; 9] = ["sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "mksh"];
+const SHELLS: [&str; 11] =
+    ["sh", "bash", "dash", "zsh", "ksh", "ash", "busybox", "fish", "mksh", "csh", "tcsh"];
 
 /// The arguments of one program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +63,9 @@ impl Arguments {
             if argument.has_placeholder() && is_shell_text(program, texts, arguments.len()) {
                 return Err(CommandTaskError::ShellText { argument: text.clone() });
             }
-            is_operand |= text == SEPARATOR;
+            if text.starts_with('-') {
+                is_operand = text == SEPARATOR;
+            }
             arguments.push(argument);
         }
         Ok(Self(arguments))
@@ -89,10 +93,27 @@ impl Argument {
 
     /// Whether a free text would stand where the name of an option does.
     fn check(&self, text: &str, fields: &BTreeMap<String, Field>) -> Result<(), CommandTaskError> {
-        let [Part::Text(before), Part::Field(name), ..] = self.parts.as_slice() else { return Ok(()) };
-        let is_free = fields.get(name).is_some_and(|field| field.kind().is_free() && !field.allows_dash);
-        if is_free && !self.is_operand && before.bytes().all(|byte| byte == b'-') {
-            return Err(CommandTaskError::OptionFromText { argument: text.to_owned(), field: name.clone() });
+        let [Part::Text(first), ..] = self.parts.as_slice() else { return Ok(()) };
+        if self.is_operand || !first.starts_with('-') {
+            return Ok(());
+        }
+        let is_long = first.starts_with(SEPARATOR);
+        for (at, part) in self.parts.iter().enumerate() {
+            match part {
+                // What stands behind it is a value.
+                Part::Text(literal) if literal.bytes().any(|byte| byte != b'-') && !is_long => return Ok(()),
+                Part::Text(literal) if literal.contains('=') => return Ok(()),
+                Part::Field(name)
+                    if (at == 1 || is_long)
+                        && fields
+                            .get(name)
+                            .is_some_and(|field| field.kind().is_free() && !field.allows_dash) =>
+                {
+                    let (argument, field) = (text.to_owned(), name.clone());
+                    return Err(CommandTaskError::OptionFromText { argument, field });
+                }
+                Part::Text(_) | Part::Field(_) | Part::TaskId => {}
+            }
         }
         Ok(())
     }
@@ -131,15 +152,36 @@ impl Argument {
     }
 }
 
-/// Whether the argument of that number is what a shell runs: the one after its `-c`.
+/// Whether the argument of that number is what a shell runs, as the program or as one that the program starts
+/// (`timeout 60 bash -c …`): the first word after its `-c` that is neither an option nor an option's value.
 fn is_shell_text(program: &str, texts: &[String], number: usize) -> bool {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    let is_option = |text: &String| text.starts_with('-') && !text.starts_with("--") && text.ends_with('c');
-    let before = texts.get(..number).unwrap_or_default();
-    // Options may stand between; the first other one is the text.
-    SHELLS.contains(&name)
-        && before.iter().any(is_option)
-        && before.iter().skip_while(|text| !is_option(text)).all(|text| text.starts_with(['-', '+']))
+    let words: Vec<&str> = std::iter::once(program).chain(texts.iter().map(String::as_str)).collect();
+    // One further: the program is the first of them.
+    let (Some(before), Some(argument)) = (words.get(..=number), words.get(number + 1)) else { return false };
+    let after = |at: usize| before.get(at + 1..).unwrap_or_default();
+    before.iter().enumerate().any(|(at, word)| is_shell(word) && takes_text(after(at), argument))
+}
+
+fn is_shell(word: &str) -> bool {
+    SHELLS.contains(&word.rsplit('/').next().unwrap_or(word))
+}
+
+/// Whether a shell that was given these words takes the next one, or what is in it, for a text to run.
+fn takes_text(words: &[&str], next: &str) -> bool {
+    let (mut takes, mut may_be_value) = (next.starts_with("--command"), false);
+    for word in words {
+        if word.starts_with("--") {
+            takes |= word.starts_with("--command");
+            may_be_value = true;
+        } else if word.starts_with(['-', '+']) {
+            takes |= word.contains('c');
+            may_be_value = word.ends_with(['o', 'O']);
+        } else if !std::mem::take(&mut may_be_value) {
+            // The text, or the name of a script: what follows are its arguments.
+            return false;
+        }
+    }
+    takes
 }
 
 /// Cuts a text at its placeholders.

@@ -146,18 +146,36 @@ fn an_argument_with_a_wrong_placeholder_is_refused() {
 
 #[test]
 fn an_input_may_not_choose_the_option_nor_what_a_shell_runs() {
-    for argument in ["-{input.text}", "--{input.text}", "--{input.text}=1"] {
+    for argument in [
+        "-{input.text}",
+        "--{input.text}",
+        "--{input.text}=1",
+        "--no-{input.text}",
+        "--x{input.number}{input.text}",
+    ] {
         let error = refused(command(&[argument]));
         assert!(matches!(error, CommandTaskError::OptionFromText { .. }), "{argument}: {error}");
     }
-    for arguments in
-        [&["--", "-{input.text}"][..], &["-{input.dash}"], &["-{input.number}"], &["--x={input.text}"]]
-    {
+    for arguments in [
+        &["--", "-{input.text}"][..],
+        &["-{input.dash}"],
+        &["-{input.number}"],
+        &["--x={input.text}"],
+        &["-x{input.text}"],
+    ] {
         assert!(command(arguments).prepare().is_ok(), "{arguments:?}");
     }
-    for arguments in
-        [&["-c", "echo {input.text}"][..], &["-ec", "{input.number}"], &["-c", "-x", "{task.id}"]]
-    {
+    for arguments in [
+        &["-c", "echo {input.text}"][..],
+        &["-ec", "{input.number}"],
+        &["-ce", "{input.number}"],
+        &["-c", "-x", "{task.id}"],
+        &["-c", "-o", "pipefail", "{input.text}"],
+        &["script", "60", "/bin/bash", "-cx", "{input.text}"],
+        &["x", "fish", "--command={input.text}"],
+        &["x", "fish", "--command", "{input.text}"],
+        &["x", "tcsh", "-c", "{input.text}"],
+    ] {
         let error = refused(command(arguments));
         assert!(matches!(error, CommandTaskError::ShellText { .. }), "{arguments:?}: {error}");
     }
@@ -318,11 +336,17 @@ proptest! {
         // Err: refused at the start of the server.
         let Ok(arguments) = Arguments::read("program", &texts, &fields) else { return Ok(()) };
         let expected: Vec<_> = texts.iter().map(|text| expected(text, &values)).collect();
-        let operands = texts.iter().position(|text| text == "--").map_or(texts.len(), |at| at + 1);
+        let is_operand = |at: usize| {
+            let separator = texts[..at].iter().rposition(|text| text == "--");
+            separator.is_some_and(|found| texts[found + 1..at].iter().all(|text| !text.starts_with('-')))
+        };
         let is_foreign = |argument: &Vec<(char, bool)>| {
             argument.iter().take_while(|(c, _)| *c == '-').any(|(_, is_allowed)| !is_allowed)
         };
-        let must_refuse = expected.iter().take(operands).flatten().any(is_foreign);
+        let must_refuse = expected
+            .iter()
+            .enumerate()
+            .any(|(at, argument)| !is_operand(at) && argument.as_ref().is_some_and(is_foreign));
         match arguments.fill(&values, &fields, 7) {
             Err(misfit) => prop_assert!(must_refuse, "{misfit:?} {texts:?}"),
             Ok(filled) => {

@@ -70,3 +70,69 @@ impl EndNotice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::intake::Joins;
+    use crate::runtime::messages::{Reply, Tag};
+    use crate::runtime::registry::Registry;
+    use crate::task::{StoppedBy, TaskId, Timestamp};
+    use crate::{Task, TaskContext, TaskError};
+
+    #[derive(serde::Deserialize)]
+    struct Nothing {}
+
+    impl Task for Nothing {
+        const APP: &'static str = "tests";
+        const MODEL: &'static str = "Nothing";
+        type Output = ();
+
+        async fn process(&self, _: TaskContext) -> Result<(), TaskError> {
+            Ok(())
+        }
+    }
+
+    fn notice(askers: Vec<oneshot::Sender<CancelAnswer>>) -> EndNotice {
+        let registry = Registry::new().task::<Nothing>().unwrap();
+        let model = Arc::clone(registry.models().next().unwrap());
+        let receipt = Receipt::Cancelled {
+            reason: "enough".into(),
+            cause: Cause::User,
+            stopped_by: StoppedBy::Dropped,
+            cancelled_at: Timestamp::from_micros(7),
+        };
+        EndNotice::new(model, None, Some(Cause::User), askers, Some(receipt))
+    }
+
+    #[test]
+    fn everybody_who_waits_gets_the_receipt_of_an_end_that_took_effect() {
+        let (first, mut of_first) = oneshot::channel();
+        let (second, mut of_second) = oneshot::channel();
+        notice(vec![first, second]).answer(true);
+        for told in [&mut of_first, &mut of_second] {
+            assert!(matches!(told.try_recv(), Ok(CancelAnswer::Receipt(Receipt::Cancelled { .. }))));
+        }
+    }
+
+    #[test]
+    fn i06_an_end_that_took_no_effect_is_no_receipt() {
+        let (asker, mut told) = oneshot::channel();
+        notice(vec![asker]).answer(false);
+        assert!(matches!(told.try_recv(), Ok(CancelAnswer::ReadRow)));
+    }
+
+    #[test]
+    fn only_a_request_is_joined_by_an_end() {
+        let id = TaskId::new(1).unwrap();
+        let joined =
+            |first: Tag| match Reply::Task(id, first).join(Reply::End(id, Box::new(notice(Vec::new())))) {
+                Ok(Reply::End(_, notice)) => (true, notice.has_request()),
+                Err(Reply::End(_, notice)) => (false, notice.has_request()),
+                _ => panic!("the end is gone"),
+            };
+        assert_eq!(joined(Tag::Ask), (true, true));
+        assert_eq!(joined(Tag::Begin), (false, false));
+        assert_eq!(joined(Tag::Timeout), (false, false));
+    }
+}

@@ -36,7 +36,6 @@ const BARS: [(&str, &str); 25] = [
     ("/recovery/bar", "≤ 1 s"),
 ];
 
-/// A quick run in a folder of its own; nothing of it is left behind.
 /// Figures that are there, and the limits beside them.
 const LIMITS: [&str; 16] = [
     "/pending/limit_bytes",
@@ -78,6 +77,7 @@ const ROWS: [&str; 17] = [
     "start over 1,000 finished and 100 running rows",
 ];
 
+/// A quick run in a folder of its own; nothing of it is left behind.
 fn quick(only: &[Scenario]) -> Result<Report, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let options = Options {

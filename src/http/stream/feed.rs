@@ -5,7 +5,7 @@
 //! patience is one whose client takes nothing: it is taken away, and the stream ends when the client wakes up. It
 //! can resume from the number it saw last.
 //!
-//! It deliberately does not close the socket of such a client: a body cannot. The kernel does, see `connection.rs`.
+//! It deliberately does not close the socket of such a client: a body cannot. The kernel does, see `connection/socket.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -71,7 +71,7 @@ pub enum SettingsError {
         file: PathBuf,
     },
     /// The file names commands and others than its user may change it.
-    #[error("{file} names commands and others may change it: run `chmod go-w {file}`", file = .file.display())]
+    #[error("{file} names commands and others may change it: run `chmod go-w {file}`, and `chown` if it is another user's", file = .file.display())]
     OthersMayWrite {
         /// The file.
         file: PathBuf,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::error::shown;
@@ -58,7 +58,8 @@ fn file(flags: &Flags, variables: &BTreeMap<String, String>) -> Result<Option<To
 
 fn read(path: &Path) -> io::Result<TomlFile> {
     let file = fs::File::open(path)?;
-    let mode = file.metadata()?.permissions().mode();
+    let metadata = file.metadata()?;
+    let (mode, owner) = (metadata.mode(), metadata.uid());
     let mut text = String::new();
     if file.take(MAX_FILE_BYTES).read_to_string(&mut text)?
         == usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX)
@@ -69,6 +70,36 @@ fn read(path: &Path) -> io::Result<TomlFile> {
         path: path.to_owned(),
         text: Secret::new(text),
         others_may_read: mode & 0o077 != 0,
-        others_may_write: mode & 0o022 != 0,
+        others_may_write: others_may_write(mode, owner, rustix::process::geteuid().as_raw()),
     })
+}
+
+/// Whether a file can be changed by somebody who is neither the server's user nor root: by its mode, or because it
+/// is theirs.
+fn others_may_write(mode: u32, owner: u32, own: u32) -> bool {
+    mode & 0o022 != 0 || (owner != own && owner != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_ours_alone_if_it_is_ours_or_roots_and_nobody_else_may_write() {
+        let (us, them) = (1000, 1001);
+        for (mode, owner, own, others) in [
+            (0o600, us, us, false),
+            (0o644, us, us, false),
+            (0o644, 0, us, false),
+            (0o600, 0, 0, false),
+            (0o664, us, us, true),
+            (0o646, us, us, true),
+            (0o664, 0, us, true),
+            (0o600, them, us, true),
+            (0o400, them, us, true),
+            (0o600, them, 0, true),
+        ] {
+            assert_eq!(others_may_write(mode, owner, own), others, "{mode:o} of {owner}, read by {own}");
+        }
+    }
 }

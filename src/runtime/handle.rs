@@ -163,8 +163,10 @@ impl Coordinator {
         // The common case first: it runs here, and the command is one message.
         match cancel::here(&services, &key, &options).await? {
             cancel::Found::Receipt(receipt) => Ok(receipt),
-            cancel::Found::Ended => self.task(&key).await.map(|record| cancel::receipt_of(Box::new(record))),
-            cancel::Found::Elsewhere => self.errand(cancel::anywhere(services, key, options)).await?,
+            // Its row tells: an end that took no effect has left it as it was.
+            cancel::Found::Ended | cancel::Found::Elsewhere => {
+                self.errand(cancel::anywhere(services, key, options)).await?
+            }
         }
     }
 

@@ -70,7 +70,7 @@ pub enum SettingsError {
         /// The file.
         file: PathBuf,
     },
-    /// The file names commands and others than its user may change it.
+    /// The file names commands and others than the server's user and root may change it.
     #[error("{file} names commands and others may change it: run `chmod go-w {file}`, and `chown` if it is another user's", file = .file.display())]
     OthersMayWrite {
         /// The file.

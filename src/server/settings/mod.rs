@@ -123,7 +123,7 @@ pub struct TomlFile {
     pub text: Secret,
     /// Whether other users than its owner may read or change it.
     pub others_may_read: bool,
-    /// Whether other users than its owner may change it.
+    /// Whether others than the server's user and root may change it.
     pub others_may_write: bool,
 }
 

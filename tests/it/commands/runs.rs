@@ -116,7 +116,7 @@ async fn i20_a_flood_is_slowed_down_keeps_its_order_and_hurts_nobody() {
 }
 
 #[actix_web::test]
-async fn i29_a_program_gets_no_variable_no_file_and_no_terminal_of_the_server() {
+async fn i29_a_program_gets_no_variable_no_file_and_no_input_of_the_server() {
     let look = "env; echo files; ls -l /proc/self/fd; echo input; cat; pwd";
     let table = "environment = [\"GIVEN\", \"ABSENT\"]\nvariables = { FIXED = \"a b\" }\ncwd = \"inside\"";
     let home = home_with(&script("look", look, table));

@@ -2,8 +2,10 @@
 
 mod signals;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use quell::task::{Cause, JsonText, Status, StoppedBy};
-use quell::{CommandError, Receipt, StartError, StartOutcome, StartRequest};
+use quell::{CancelOptions, CommandError, Receipt, Refusal, StartError, StartOutcome, StartRequest};
 use serde_json::json;
 
 use crate::support::{
@@ -83,6 +85,22 @@ fn i06_nothing_is_answered_before_it_is_durable() {
         let Receipt::Cancelling { cancel_requested_at, .. } = ask.await else { panic!("it has a grace") };
         assert_eq!(s.task(&running).await.unwrap().cancel.unwrap().at, cancel_requested_at);
         assert_eq!(moved.await.unwrap().timeout, Some(seconds(9.0)));
+    });
+}
+
+#[test]
+fn i06_a_cancel_whose_end_took_no_effect_claims_no_end() {
+    World::new().run(async |s| {
+        bodies(&s.world);
+        let key = s.begin::<Plain>("waits").await;
+        s.stage().reached("began", 1).await;
+        // As if another owner had taken the row: the end that the cancel writes finds it changed.
+        let mut stranger = SqliteConnection::establish(s.world.database().to_str().unwrap()).unwrap();
+        let taken = format!("UPDATE tasks SET epoch = epoch + 1 WHERE id = {}", key.id.get());
+        stranger.batch_execute(&format!("PRAGMA busy_timeout = 10000; {taken}")).unwrap();
+        let told = s.cancel(&key, CancelOptions::default()).await;
+        assert_eq!(s.task(&key).await.unwrap().status, Status::Running);
+        assert!(matches!(told, Err(CommandError::Refused(Refusal::Busy))), "{told:?}");
     });
 }
 

@@ -8,6 +8,7 @@ pub mod demo;
 mod files;
 mod listen;
 mod local;
+mod memory;
 mod said;
 mod serve;
 pub mod settings;

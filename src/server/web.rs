@@ -16,6 +16,7 @@ use crate::runtime::Coordinator;
 
 use super::auth::Known;
 use super::local::{Local, hosts};
+use super::memory;
 use super::settings::HttpSettings;
 
 /// How long a browser may remember that it may call.
@@ -70,7 +71,10 @@ fn serve<U: Principal, D: Clone + Send + 'static>(
 ) -> io::Result<Server> {
     let origins = origins.to_vec();
     let mounted = coordinator.clone();
+    let numbers = coordinator.connection_numbers();
     door.connections.serve(door.listener, coordinator, move || {
+        // Once on each of its threads.
+        actix_rt::spawn(memory::give_back(numbers.clone()));
         App::new()
             .app_data(data.clone())
             .configure(routes::<U>(mounted.clone(), options.clone()))

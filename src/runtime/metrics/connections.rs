@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use metrics::{Counter, Gauge, Label, Recorder};
+use tokio::sync::Notify;
 
 use crate::runtime::Coordinator;
 
@@ -14,6 +16,9 @@ use super::{counter, gauge};
 pub(super) const OPEN: &str = "quell_connections";
 pub(super) const REFUSED: &str = "quell_connections_refused_total";
 pub(super) const CUT: &str = "quell_connections_cut_total";
+
+/// After so many closed connections those who wait for that look.
+const CROWD: u64 = 100;
 
 /// Why a connection found no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,8 @@ struct Numbers {
     cut_for_head: Counter,
     cut_for_body: Counter,
     cut_for_reader: Counter,
+    closed: AtomicU64,
+    crowd_left: Notify,
 }
 
 impl fmt::Debug for ConnectionNumbers {
@@ -64,6 +71,8 @@ impl ConnectionNumbers {
             cut_for_head: reason(CUT, "head"),
             cut_for_body: reason(CUT, "body"),
             cut_for_reader: reason(CUT, "reader"),
+            closed: AtomicU64::new(0),
+            crowd_left: Notify::new(),
         }))
     }
 
@@ -71,6 +80,26 @@ impl ConnectionNumbers {
     pub(crate) fn opened(&self) -> OpenConnection {
         self.0.open.increment(1);
         OpenConnection(self.clone())
+    }
+
+    /// How many were closed so far.
+    #[cfg(feature = "server")]
+    pub(crate) fn closed(&self) -> u64 {
+        self.0.closed.load(Relaxed)
+    }
+
+    /// Resolves when that many were closed in all, or up to a hundred more. Cancel safe.
+    #[cfg(feature = "server")]
+    pub(crate) async fn closed_in_all(&self, count: u64) {
+        loop {
+            let mut told = std::pin::pin!(self.0.crowd_left.notified());
+            // Joined before looking: none in between is missed.
+            told.as_mut().enable();
+            if self.closed() >= count {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// A connection found no place.
@@ -97,7 +126,11 @@ pub(crate) struct OpenConnection(ConnectionNumbers);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.0.open.decrement(1);
+        let numbers = &*self.0.0;
+        numbers.open.decrement(1);
+        if (numbers.closed.fetch_add(1, Relaxed) + 1).is_multiple_of(CROWD) {
+            numbers.crowd_left.notify_waiters();
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use quell::http::{Connections, HttpOptions};
 use quell::server::demo::register_demo;
 use quell::{Registry, RuntimeSettings, Task, TaskContext, TaskError};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
@@ -312,5 +314,52 @@ async fn i20_there_is_room_for_all_connections_or_no_start() {
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
     let numbers: Vec<&str> = files.split_whitespace().filter(|word| word.parse::<u64>().is_ok()).collect();
     assert!(numbers.first() == numbers.last(), "as many as it may have: {files}");
+    server.stop().await;
+}
+
+/// Kilobytes of memory of a process.
+fn resident_kib(server: &Server) -> u64 {
+    let text = std::fs::read_to_string(server.proc("status")).expect("it lives");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel says it");
+    line.split_whitespace().next().expect("a number").parse().expect("a number")
+}
+
+/// What this thread starts from now on runs on two cores.
+fn on_two_cores() {
+    let all = sched_getaffinity(None).expect("the kernel says it");
+    let mut two = CpuSet::new();
+    (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu)).take(2).for_each(|cpu| two.set(cpu));
+    sched_setaffinity(None, &two).expect("they are ours");
+}
+
+/// It asks the server for nothing meanwhile: an allocator that gives memory back only when it is called would keep it.
+#[tokio::test]
+async fn what_a_flood_took_is_given_back_while_nobody_asks_for_anything() {
+    const CONNECTIONS: usize = 1_200;
+    // Each core's thread keeps the heads of 256 requests for later ones, with the bytes that they came in.
+    on_two_cores();
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("up to its maximum");
+    let server = Home::new().server(&[]).await;
+    let before = resident_kib(&server);
+    let mut flood = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut socket = Socket::open(server.address()).await;
+        socket.send(start("content-length: 30")).await;
+        flood.push(socket);
+    }
+    let mut last = before;
+    let peak = eventually("all of the flood is in its memory", async || {
+        tokio::time::sleep(SOON).await;
+        let now = resident_kib(&server);
+        let grown = now.saturating_sub(std::mem::replace(&mut last, now));
+        (now > before + 8 * 1024 && grown < 256).then_some(now)
+    })
+    .await;
+    for socket in flood {
+        socket.reset();
+    }
+    let goal = peak - (peak - before) / 3;
+    eventually("the memory is given back", async || (resident_kib(&server) < goal).then_some(())).await;
     server.stop().await;
 }

@@ -150,7 +150,11 @@ pub(super) async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
     stop_children(&*attempt).await;
     match attempt.control().body_ended(&end) {
         AfterBody::Clean => clean(&*attempt, end).await,
-        AfterBody::Report => attempt.report(Report { end, cleanup: CleanupEnd::NotRun }),
+        AfterBody::Report => {
+            // Some may have come since, from what the body left behind: they are stopped, but not waited for.
+            drop(attempt.take_children());
+            attempt.report(Report { end, cleanup: CleanupEnd::NotRun });
+        }
         AfterBody::SayLate => attempt.returned_late(),
     }
 }
@@ -183,6 +187,7 @@ async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) {
     // A cleanup may have spawned some as well.
     stop_children(attempt).await;
     control.cleanup_ended();
+    drop(attempt.take_children());
     attempt.report(Report { end, cleanup });
 }
 

@@ -15,6 +15,7 @@ mod attempt;
 mod blocking;
 mod boundary;
 mod control;
+mod doze;
 mod end;
 mod hooks;
 mod limits;
@@ -28,6 +29,13 @@ mod seat;
 mod tests;
 mod watchdog;
 mod watcher;
+
+/// What [`doze`] and the queue's sleepers are made of here; their model is made of the same things of `loom`.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
+    pub(super) use std::sync::{Mutex, MutexGuard};
+    pub(super) use std::thread::{Thread, current, park, park_timeout};
+}
 
 pub(crate) use attempt::{Attempt, run, run_blocking, run_cleanup};
 pub(crate) use boundary::{Contained, catch, release};

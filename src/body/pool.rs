@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::blocking::{Blocking, BlockingSettings, Job};
 use super::boundary::catch;
+use super::doze::Doze;
 use super::hooks::Hooks;
 use super::priority::Priority;
 use super::queue::{Child, Local, Queue};
@@ -64,6 +65,7 @@ pub(super) struct Shared {
     blocking: Arc<Blocking>,
     hooks: Hooks,
     pub(super) seats: Arc<Seats>,
+    pub(super) doze: Arc<Doze>,
     /// How many threads were ever started, for their names.
     started: AtomicUsize,
     priority: Priority,
@@ -111,6 +113,7 @@ impl Pool {
         let bounds =
             Bounds { base: settings.threads.max(1), limit: settings.max_threads.max(settings.threads) };
         let priority = Priority::of_bodies();
+        let doze = Arc::new(Doze::new());
         let pool = Self(Arc::new(Shared {
             queue,
             engine: Arc::downgrade(&engine),
@@ -127,6 +130,7 @@ impl Pool {
             timers,
             is_closed: AtomicBool::new(false),
             seats: Arc::default(),
+            doze: Arc::clone(&doze),
             started: AtomicUsize::new(0),
             priority,
             is_full: AtomicBool::new(false),
@@ -135,7 +139,7 @@ impl Pool {
         for _ in 0..bounds.base {
             pool.0.add_thread()?;
         }
-        watchdog::start(Arc::downgrade(&pool.0), bounds, pool.timers())?;
+        watchdog::start(Arc::downgrade(&pool.0), doze, bounds, pool.timers())?;
         Ok(pool)
     }
 
@@ -210,7 +214,7 @@ impl Shared {
         if self.is_closed.load(Relaxed) {
             self.queue.dismiss(number);
         }
-        let (seat, seats) = (Seat::new(hand), Arc::clone(&self.seats));
+        let (seat, seats) = (Seat::new(hand, Arc::clone(&self.doze)), Arc::clone(&self.seats));
         let (context, priority) = (self.timers.clone(), self.priority);
         seats.add(Arc::clone(&seat));
         let spawned = thread::Builder::new().name(format!("quell-body-{number}")).spawn(move || {
@@ -234,6 +238,7 @@ impl Shared {
         self.queue.dismiss_all();
         self.blocking.close();
         self.hooks.close();
+        self.doze.call();
     }
 }
 

@@ -11,6 +11,7 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::doze::Doze;
 use super::queue::{Hand, Watch};
 
 /// Whose poll it is: a number that the runtime gives, 0 for nobody's.
@@ -22,6 +23,7 @@ pub(super) struct Seat {
     polls: AtomicU64,
     label: AtomicI64,
     hand: Arc<Hand>,
+    doze: Arc<Doze>,
 }
 
 /// What was seen of a thread at one moment.
@@ -43,8 +45,8 @@ impl Sight {
 }
 
 impl Seat {
-    pub(super) fn new(hand: Arc<Hand>) -> Arc<Self> {
-        Arc::new(Self { polls: AtomicU64::new(0), label: AtomicI64::new(0), hand })
+    pub(super) fn new(hand: Arc<Hand>, doze: Arc<Doze>) -> Arc<Self> {
+        Arc::new(Self { polls: AtomicU64::new(0), label: AtomicI64::new(0), hand, doze })
     }
 
     fn sight(&self) -> Sight {
@@ -66,6 +68,10 @@ impl Watch for Arc<Seat> {
     fn enter(&self, label: Label, number: u64) {
         self.label.store(label, Relaxed);
         self.polls.store(number * 2 + 1, Relaxed);
+    }
+
+    fn begins(&self) {
+        self.doze.call();
     }
 
     fn rest(&self, number: u64) {

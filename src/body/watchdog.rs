@@ -4,31 +4,39 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use tokio::runtime::Handle;
 
+use super::doze::Doze;
 use super::pool::Shared;
 use super::watcher::{Bounds, Orders, Watcher};
 
+/// It looks once in that time also where nobody polls anything: nothing depends on it.
+const LONGEST_DOZE: Duration = Duration::from_secs(60);
+
 /// Starts it for a pool.
-pub(super) fn start(pool: Weak<Shared>, bounds: Bounds, context: Handle) -> io::Result<()> {
+pub(super) fn start(pool: Weak<Shared>, doze: Arc<Doze>, bounds: Bounds, context: Handle) -> io::Result<()> {
     let watch = move || {
         // Should it be the last to let go of the engine, bodies are dropped here.
         let _context = context.enter();
-        watch(&pool, bounds);
+        watch(&pool, &doze, bounds);
     };
     thread::Builder::new().name("quell-watchdog".to_owned()).spawn(watch).map(drop)
 }
 
-fn watch(pool: &Weak<Shared>, bounds: Bounds) {
+fn watch(pool: &Weak<Shared>, doze: &Doze, bounds: Bounds) {
     let mut watcher = Watcher::new(bounds);
     let mut last = Instant::now();
     let mut probe = Arc::<AtomicBool>::default();
     loop {
-        thread::park_timeout(watcher.pause());
-        let Some(pool) = pool.upgrade().filter(|pool| !pool.is_closed.load(Relaxed)) else { return };
+        match watcher.pause() {
+            Some(pause) => thread::park_timeout(pause),
+            None => doze
+                .sleep(LONGEST_DOZE, || open(pool).is_some_and(|pool| watcher.is_quiet(&pool.seats.look()))),
+        }
+        let Some(pool) = open(pool) else { return };
         let now = Instant::now();
         let orders = watcher.look(now - last, &pool.seats.look(), probe.load(Relaxed));
         last = now;
@@ -39,6 +47,11 @@ fn watch(pool: &Weak<Shared>, bounds: Bounds) {
         }
         carry_out(&pool, &mut watcher, &orders);
     }
+}
+
+/// The pool, until it is closed.
+fn open(pool: &Weak<Shared>) -> Option<Arc<Shared>> {
+    pool.upgrade().filter(|pool| !pool.is_closed.load(Relaxed))
 }
 
 fn carry_out(pool: &Shared, watcher: &mut Watcher, orders: &Orders) {

@@ -23,9 +23,9 @@ use super::seat::{Label, Sight};
 /// How often the threads are looked at.
 pub(super) const TICK: Duration = Duration::from_millis(25);
 
-/// The same while no thread polls anything: a server that does nothing wakes up seldom. It delays the first look at a
-/// body that keeps its thread, and nothing else.
-const QUIET_TICK: Duration = Duration::from_millis(75);
+/// How long nothing is polled before it stops to look, until something is: see [`doze`](super::doze). Not at once, for to
+/// be called takes a system call of a thread that has better things to do.
+const QUIET: Duration = Duration::from_millis(150);
 
 /// A look that comes later than this was itself held up: no more time than this has passed for the threads.
 const LONGEST_TICK: Duration = Duration::from_millis(100);
@@ -87,7 +87,8 @@ pub(super) struct Watcher {
     surplus_since: Option<Duration>,
     not_before: Duration,
     is_full: bool,
-    is_quiet: bool,
+    /// Since when no thread polls anything, and nothing is left to do about them.
+    quiet_since: Option<Duration>,
 }
 
 impl Watcher {
@@ -100,13 +101,21 @@ impl Watcher {
             surplus_since: None,
             not_before: Duration::ZERO,
             is_full: false,
-            is_quiet: false,
+            quiet_since: None,
         }
     }
 
-    /// When to look again.
-    pub(super) fn pause(&self) -> Duration {
-        if self.is_quiet { QUIET_TICK } else { TICK }
+    /// When to look again; none: not before something is polled.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        let is_long_quiet = self.quiet_since.is_some_and(|since| self.now >= since + QUIET);
+        (!is_long_quiet).then_some(TICK)
+    }
+
+    /// No thread polls anything, nor has since the last look.
+    pub(super) fn is_quiet(&self, sights: &[Sight]) -> bool {
+        sights.iter().all(|sight| {
+            !sight.is_inside() && self.seen.get(&sight.number).is_some_and(|seen| seen.polls == sight.polls)
+        })
     }
 
     /// No thread is left for ready work, and none may be added.
@@ -122,9 +131,7 @@ impl Watcher {
     /// Takes what is seen of the threads, and says what to do. `probe_ran`: the last probe was taken by a thread.
     pub(super) fn look(&mut self, elapsed: Duration, sights: &[Sight], probe_ran: bool) -> Orders {
         self.now += elapsed.min(LONGEST_TICK);
-        self.is_quiet = sights.iter().all(|sight| {
-            !sight.is_inside() && self.seen.get(&sight.number).is_some_and(|seen| seen.polls == sight.polls)
-        });
+        let is_quiet = self.is_quiet(sights);
         self.remember(sights);
         if probe_ran {
             self.probe_since = None;
@@ -144,6 +151,12 @@ impl Watcher {
         self.is_full = work_waits && all_are_stuck && !may_add;
         orders.dismiss = self.surplus(sights);
         orders.share = self.shares(sights);
+        let is_settled = self.probe_since.is_none() && self.surplus_since.is_none() && !wanted;
+        if is_quiet && is_settled {
+            self.quiet_since.get_or_insert(self.now);
+        } else {
+            self.quiet_since = None;
+        }
         orders
     }
 

@@ -106,24 +106,41 @@ fn many_endless_loops_get_a_thread_each_up_to_the_limit_and_then_the_pool_is_ful
 }
 
 #[test]
-fn while_nothing_is_polled_the_next_look_is_later() {
+fn while_nothing_is_polled_for_a_while_it_looks_no_more() {
     let mut pool = Pool::new(2, 4);
-    assert_eq!(pool.watcher.pause(), TICK);
-    for _ in 0..2 {
+    let is_quiet = |pool: &mut Pool| {
         pool.look();
-    }
-    assert_eq!(pool.watcher.pause(), QUIET_TICK);
+        pool.watcher.pause().is_none()
+    };
+    assert_eq!(pool.watcher.pause(), Some(TICK));
+    let looks = QUIET.as_millis() / TICK.as_millis();
+    // The first look knows of no poll before it.
+    assert!((0..=looks).all(|_| !is_quiet(&mut pool)));
+    assert!(is_quiet(&mut pool) && pool.watcher.is_quiet(&pool.threads));
     pool.stick(1, 7);
-    for _ in 0..3 {
-        pool.look();
-        assert_eq!(pool.watcher.pause(), TICK);
-    }
-    // A poll that has come and gone between two looks is no rest either.
+    assert!(!pool.watcher.is_quiet(&pool.threads));
+    assert!((0..looks * 2).all(|_| !is_quiet(&mut pool)));
+    // A poll that has come and gone is no rest either.
     pool.free(1);
-    pool.look();
-    assert_eq!(pool.watcher.pause(), TICK);
-    pool.look();
-    assert_eq!(pool.watcher.pause(), QUIET_TICK);
+    assert!(!pool.watcher.is_quiet(&pool.threads));
+    assert!((0..=looks).all(|_| !is_quiet(&mut pool)));
+    assert!(is_quiet(&mut pool));
+}
+
+#[test]
+fn it_goes_on_looking_while_there_are_threads_too_many_or_too_few() {
+    let mut pool = Pool::new(1, 4);
+    pool.add(2);
+    let (_, dismissed, _) = pool.run(PATIENCE + TICK * 2);
+    assert_eq!((dismissed, pool.watcher.pause()), (vec![2], Some(TICK)));
+    pool.run(QUIET + TICK * 2);
+    assert_eq!(pool.watcher.pause(), None);
+    // Its start fails.
+    pool.threads.clear();
+    for _ in 0..PATIENCE.as_millis() / TICK.as_millis() * 2 {
+        pool.look();
+        assert_eq!(pool.watcher.pause(), Some(TICK));
+    }
 }
 
 #[test]

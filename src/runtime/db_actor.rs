@@ -254,6 +254,12 @@ pub(crate) fn must_survive(write: &Write, reply: &Reply) -> bool {
     }
 }
 
+impl Drop for DbActor {
+    fn drop(&mut self) {
+        self.services.actor_gone.cancel();
+    }
+}
+
 impl Actor for DbActor {
     type Context = Context<Self>;
 

@@ -12,8 +12,8 @@ use actix::{ArbiterHandle, System};
 
 use super::services::Services;
 
-/// How often the two central actors are looked after.
-const LOOK: Duration = Duration::from_millis(250);
+/// How long a System that stops may take to end its arbiters, one after the other.
+const ENDING: Duration = Duration::from_millis(250);
 
 /// Looks after the runtime until it is shut down.
 pub(crate) fn look_after(services: &Arc<Services>) {
@@ -22,22 +22,20 @@ pub(crate) fn look_after(services: &Arc<Services>) {
     // Dropped with the System, where that is gone before the shutdown.
     system.spawn(async move { guard.0.closing.cancelled().await });
     let watched = Arc::downgrade(services);
+    let (actor_gone, closing) = (services.actor_gone.clone(), services.closing.clone());
     services.pool.timers().spawn(async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let Some(services) = watched.upgrade() else { return };
-            if services.closing.is_cancelled() {
-                return;
-            }
-            if !services.actors_live() {
-                // A System that stops ends its arbiters one after the other.
-                tokio::time::sleep(LOOK).await;
-                return if lives(&system) {
-                    services.fail_for_good("an actor of the runtime panicked");
-                } else {
-                    stopped(&services);
-                };
-            }
+        tokio::select! {
+            () = actor_gone.cancelled() => {}
+            () = closing.cancelled() => return,
+        }
+        tokio::time::sleep(ENDING).await;
+        let Some(services) = watched.upgrade().filter(|services| !services.closing.is_cancelled()) else {
+            return;
+        };
+        if lives(&system) {
+            services.fail_for_good("an actor of the runtime panicked");
+        } else {
+            stopped(&services);
         }
     });
 }

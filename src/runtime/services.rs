@@ -143,6 +143,8 @@ pub(crate) struct Services {
     pub(crate) event_room: Arc<Semaphore>,
     /// Fires when every row is written and watchers are to be told that nothing follows.
     pub(crate) closing: CancellationToken,
+    /// One of the two central actors is gone.
+    pub(crate) actor_gone: CancellationToken,
     /// Fires when the grace of a shutdown is to be skipped.
     pub(crate) hurried: CancellationToken,
     /// The shutdown, carried out once.
@@ -189,6 +191,7 @@ impl Services {
             under_way: Arc::default(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
+            actor_gone: CancellationToken::new(),
             hurried: CancellationToken::new(),
             shutdown: tokio::sync::OnceCell::new(),
             #[cfg(target_os = "linux")]

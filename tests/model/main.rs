@@ -1,23 +1,31 @@
 //! Model of who sleeps and who is woken: every order of steps, and of memory, that the processor may choose.
 //!
-//! The file under test is the one that the pool is built from, made of `loom`'s atomics instead of the real ones.
+//! The files under test are those that the pool is built from, made of `loom`'s atomics instead of the real ones.
 //! The queue beside it is a number without any order of its own (all of its accesses are relaxed), so nothing but
 //! the file under test can make a lost wake-up impossible. A lost one shows as a deadlock: `loom` reports it.
 
+#[path = "../../src/body/doze.rs"]
+mod doze;
 #[path = "../../src/body/queue/sleepers.rs"]
 mod sleepers;
 
-/// What the file takes from `super`.
+/// What the files take from `super`.
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicBool, AtomicUsize, fence};
     pub(super) use loom::sync::{Mutex, MutexGuard};
     pub(super) use loom::thread::{Thread, current, park};
+
+    /// Nobody's time is ever over here: who is not called sleeps for ever.
+    pub(super) fn park_timeout(_: std::time::Duration) {
+        park();
+    }
 }
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
+use doze::Doze;
 use sleepers::{Bed, Sleepers};
 
 /// A pool without bodies: how much is ready, and whether its threads are to leave.
@@ -138,5 +146,30 @@ fn two_who_put_in_at_the_same_time_wake_two() {
         assert!(pool.search(&Bed::here(2)));
         worker.join().expect("a worker");
         other.join().expect("the other");
+    });
+}
+
+#[test]
+fn no_poll_is_slept_over_by_the_watchdog() {
+    model(|| {
+        let (doze, polls) = (Arc::new(Doze::new()), Arc::new(AtomicUsize::new(0)));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (doze, polls) = (Arc::clone(&doze), Arc::clone(&polls));
+                thread::spawn(move || {
+                    polls.fetch_add(1, Relaxed);
+                    doze.call();
+                })
+            })
+            .collect();
+        let mut seen = 0;
+        while seen < 2 {
+            doze.sleep(std::time::Duration::MAX, || polls.load(Relaxed) == seen);
+            seen = polls.load(Relaxed);
+        }
+        assert!(!doze.is_on());
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }

@@ -31,6 +31,8 @@ pub(in crate::body) trait Watch {
     fn last(&self) -> u64;
     /// The thread runs the next one, which has that label and number.
     fn enter(&self, label: Label, number: u64);
+    /// Before that one it had nothing to do.
+    fn begins(&self);
     /// It runs none, after the one with that number: it has nothing to do, or leaves.
     fn rest(&self, number: u64);
 }
@@ -129,13 +131,17 @@ impl Local {
                 left -= 1;
                 self.own.pop()
             };
-            if ready.is_none() {
+            let had_nothing = ready.is_none();
+            if had_nothing {
                 watch.rest(number);
                 ready = self.search(bed);
             }
             if let Some(ready) = ready {
                 number += 1;
                 watch.enter(ready.metadata().label, number);
+                if had_nothing {
+                    watch.begins();
+                }
                 ready.run();
             }
         }

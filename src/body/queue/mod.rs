@@ -36,17 +36,11 @@ use registry::Registry;
 use sleepers::Sleepers;
 
 use super::seat::Label;
+use super::sync;
 
 pub(super) use local::{Local, Watch};
 #[cfg(feature = "server")]
 pub(crate) use unwatched::Unwatched;
-
-/// What [`sleepers`] is made of here; its model is made of the same things of `loom`.
-mod sync {
-    pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, fence};
-    pub(super) use std::sync::{Mutex, MutexGuard};
-    pub(super) use std::thread::{Thread, current, park};
-}
 
 /// A future that runs beside a body; dropped, it is cancelled at its next await.
 pub(crate) type Child = Task<(), Tag>;

@@ -19,6 +19,7 @@ impl Watch for Nobody {
         0
     }
     fn enter(&self, _: Label, _: u64) {}
+    fn begins(&self) {}
     fn rest(&self, _: u64) {}
 }
 

@@ -75,6 +75,23 @@ fn a_body_that_keeps_its_thread_is_named_by_its_label() {
 }
 
 #[test]
+fn i21_a_watchdog_that_dozes_is_called_by_the_next_body() {
+    let pool = watched(2, 4);
+    let (tell, named) = sync_channel(4);
+    pool.on_long_poll(move |label| tell.try_send(label).unwrap());
+    for _ in 0..2 {
+        eventually("nobody polls, and it dozes", || pool.0.doze.is_on());
+        let stuck = [stick(&pool), stick(&pool)];
+        assert_alive(&pool);
+        assert_eq!([named.recv_timeout(DEADLINE), named.recv_timeout(DEADLINE)], [Ok(7), Ok(7)]);
+        for (go, ear) in stuck {
+            go.send(()).unwrap();
+            ear.report();
+        }
+    }
+}
+
+#[test]
 fn a_drop_that_never_ends_is_seen_like_a_poll() {
     struct Stuck(SyncSender<()>, Receiver<()>);
     impl Drop for Stuck {

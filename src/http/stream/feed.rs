@@ -12,12 +12,12 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Instrument, Span};
 
 use crate::runtime::{Batch, Ready};
@@ -25,6 +25,7 @@ use crate::store::StoreError;
 use crate::task::TaskKey;
 use crate::{Notice, Watch};
 
+use super::moments::{together, together_after};
 use super::wire;
 
 /// Bytes after which a chunk is full; a batch may be larger.
@@ -83,17 +84,6 @@ impl Silence {
             }
         }
     }
-}
-
-/// The end of a silence that begins now, a little earlier: at a moment that many streams have in common.
-fn together(now: Instant, longest: Duration) -> Instant {
-    static FIRST: OnceLock<Instant> = OnceLock::new();
-    let first = *FIRST.get_or_init(|| now);
-    let end = now + longest;
-    let step = (longest / 15).as_nanos().max(1);
-    let late = end.saturating_duration_since(first).as_nanos() % step;
-    // Less than the time itself.
-    end.checked_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0))).unwrap_or(end)
 }
 
 /// The frames of a stream, first to last.
@@ -217,10 +207,11 @@ impl<N> Slot<N> {
     }
 }
 
+/// Looks when the patience may be over, together with those of other streams: a fifteenth of it later at the most.
 async fn cut_off_when_stuck<N>(slot: Weak<Slot<N>>, patience: Duration, key: TaskKey) {
     let mut pause = patience;
     loop {
-        sleep(pause).await;
+        sleep_until(together_after(Instant::now(), pause, patience)).await;
         // Gone: the stream has ended, or its client has left.
         let Some(slot) = slot.upgrade() else { return };
         match slot.rested() {
@@ -240,7 +231,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use futures_util::StreamExt;
-    use tokio::time::timeout;
+    use tokio::time::{sleep, timeout};
 
     use super::super::wire::tests::{Frame, parse, some_event};
     use super::*;

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod event_source;
 mod feed;
+mod moments;
 mod wire;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING};

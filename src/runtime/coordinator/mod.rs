@@ -317,6 +317,12 @@ impl CoordinatorActor {
     }
 }
 
+impl Drop for CoordinatorActor {
+    fn drop(&mut self) {
+        self.services.actor_gone.cancel();
+    }
+}
+
 impl From<Denial> for StartError {
     fn from(denial: Denial) -> Self {
         match denial {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use crate::body::Contained;
+use crate::body::{Attempt, Contained};
 use crate::lifecycle::Ask;
 use crate::store::Write;
 use crate::task::{Cause, EventError, JsonText, NewEvent, TaskCancelled, TaskError, TaskKey};
@@ -274,7 +274,8 @@ impl TaskContext {
     }
 
     /// Runs a future beside the body, on the same pool. It stops with the body, at its own next await; the task
-    /// has not stopped before it has. Its panic is logged and harms nothing else.
+    /// has not stopped before it has. Its panic is logged and harms nothing else. Where the task is over, or its body was
+    /// written off, it is dropped at once.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let key = self.key();
         let child = Contained::new("child", future);
@@ -286,6 +287,10 @@ impl TaskContext {
         let child =
             self.0.services.pool.spawn_child(self.0.id.get(), child.instrument(self.0.span_or_none()));
         self.0.extras().adopt(child);
+        // Whoever ends it looks for children AFTER that can be seen, this one looks for the end after it is adopted.
+        if self.0.is_over() {
+            drop(self.0.take_children());
+        }
     }
 
     /// Sends each item of a stream as a `progress` event, and gives back how many there were.

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[cfg(target_os = "linux")]
 const SEND_BUFFER_BYTES: usize = 32 * 1024;
 
+#[cfg(target_os = "linux")]
+const LONGEST_PATIENCE_MS: u128 = 0x7fff_ffff;
+
 /// Prepares a connection: for `HttpServer::on_connect`, before `bind`.
 ///
 /// A reader that takes nothing for 30 s is cut off by the kernel, and a dead one is noticed as early.
@@ -49,9 +52,12 @@ pub(super) fn prepare(_: &TcpStream, _: Duration) {}
 
 #[cfg(target_os = "linux")]
 fn bound(socket: &TcpStream, patience: Duration, send_buffer_bytes: usize) -> rustix::io::Result<()> {
-    let patience_ms = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-    rustix::net::sockopt::set_tcp_user_timeout(socket, patience_ms)?;
-    rustix::net::sockopt::set_socket_send_buffer_size(socket, send_buffer_bytes)
+    // The kernel takes a signed number, and 0 for no limit.
+    let patience_ms = patience.as_millis().clamp(1, LONGEST_PATIENCE_MS);
+    let patience_ms = u32::try_from(patience_ms).unwrap_or(u32::MAX);
+    let timed = rustix::net::sockopt::set_tcp_user_timeout(socket, patience_ms);
+    // Each by itself: a socket that is refused one still has the other.
+    rustix::net::sockopt::set_socket_send_buffer_size(socket, send_buffer_bytes).and(timed)
 }
 
 /// Sends an answer to a connection that nobody will serve. Best effort: it may have left, or its socket be full.
@@ -86,6 +92,10 @@ mod tests {
         assert_eq!(rustix::net::sockopt::tcp_user_timeout(&server).unwrap(), 30_000);
         assert_eq!(rustix::net::sockopt::socket_send_buffer_size(&server).unwrap(), 2 * SEND_BUFFER_BYTES);
         on_connect(&"something else", &mut Extensions::new());
+        for (patience, told) in [(Duration::MAX, 0x7fff_ffff), (Duration::ZERO, 1)] {
+            bound(&server, patience, SEND_BUFFER_BYTES).unwrap();
+            assert_eq!(rustix::net::sockopt::tcp_user_timeout(&server).unwrap(), told);
+        }
     }
 
     /// What the design leans on: the kernel ends a connection whose reader is alive and takes nothing.

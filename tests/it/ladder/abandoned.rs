@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use quell::Readiness;
 use quell::task::{Status, StoppedBy};
+use quell::{Readiness, TaskContext};
 use serde_json::json;
 
-use crate::support::{Brief, Plain, World, eventually, stopped_by};
+use crate::support::{Brief, MarkOnDrop, Plain, Stage, World, eventually, stopped_by};
 
 /// Bodies of both kinds that keep their thread until they are released, and then still have something to say.
 fn sticks(world: &World) {
@@ -130,5 +130,44 @@ fn a_written_off_body_that_never_began_is_no_lost_thread() {
         stage.mark("released");
         eventually("it is ready", async || s.readiness() == Readiness::Ready).await;
         assert_eq!(s.pool_status().late_results, 0);
+    });
+}
+
+#[test]
+fn i07_what_is_spawned_for_a_task_that_is_over_does_not_run_on() {
+    World::with(|settings| settings.body_threads = 2).run(async |s| {
+        let spawn = |ctx: &TaskContext, stage: &Arc<Stage>, name| {
+            let gone = MarkOnDrop(Arc::clone(stage), name);
+            ctx.spawn(async move {
+                let _gone = gone;
+                std::future::pending::<()>().await;
+            });
+        };
+        s.world.body("sticks", move |ctx, stage| async move {
+            stage.mark("stuck");
+            stage.wait_blocking("written off");
+            spawn(&ctx, &stage, "gone while it is stuck");
+            stage.mark("spawned");
+            stage.wait_blocking("released");
+            Ok(json!(null))
+        });
+        s.world.body("leaves", move |ctx, stage| async move {
+            std::thread::spawn(move || {
+                stage.wait_blocking("over");
+                spawn(&ctx, &stage, "gone when it is over");
+            });
+            Ok(json!(null))
+        });
+        let key = s.begin::<Brief>("sticks").await;
+        s.stage().reached("stuck", 1).await;
+        assert_eq!(stopped_by(&s.stop(&key, "enough").await), StoppedBy::Abandoned);
+        s.stage().mark("written off");
+        s.stage().reached("spawned", 1).await;
+        s.stage().reached("gone while it is stuck", 1).await;
+        s.stage().mark("released");
+        let key = s.begin::<Brief>("leaves").await;
+        assert_eq!(s.ended(&key).await.status, Status::Completed);
+        s.stage().mark("over");
+        s.stage().reached("gone when it is over", 1).await;
     });
 }

@@ -14,7 +14,7 @@ use super::super::messages::{
 };
 use super::super::services::MAILBOX;
 use super::super::task_actor::TaskActor;
-use super::{CoordinatorActor, ID_BLOCK, refuse};
+use super::{CoordinatorActor, ID_BLOCK, refuse, vigil};
 
 /// How long a message waits for a place in a full mailbox.
 const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
@@ -92,12 +92,15 @@ impl Handler<Left> for CoordinatorActor {
 impl Handler<Cancel> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, cancel: Cancel, _: &mut Self::Context) {
+    fn handle(&mut self, cancel: Cancel, ctx: &mut Self::Context) {
         self.services.command_taken();
         let here = self.tasks.contains_key(&cancel.id);
-        if let Err(cancel) = self.route(cancel.id, cancel) {
-            let answer = if here { CancelAnswer::Refused(Refusal::Busy) } else { CancelAnswer::NotHere };
-            let _ = cancel.reply.send(answer);
+        match self.route(cancel.id, cancel) {
+            Ok(()) => vigil::keep(self, ctx),
+            Err(cancel) => {
+                let answer = if here { CancelAnswer::Refused(Refusal::Busy) } else { CancelAnswer::NotHere };
+                let _ = cancel.reply.send(answer);
+            }
         }
     }
 }
@@ -209,6 +212,7 @@ impl Handler<BodyStopped> for CoordinatorActor {
     type Result = ();
 
     fn handle(&mut self, stopped: BodyStopped, ctx: &mut Self::Context) {
+        self.vigil.answered();
         self.insist(stopped.0, stopped, ctx);
     }
 }

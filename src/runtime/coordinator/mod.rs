@@ -5,6 +5,7 @@
 //! runs no user code.
 
 mod handlers;
+mod vigil;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use super::task_actor::{Origin, TaskActor};
 use super::trace::StartedBy;
 use super::{CommandError, Refusal, StartError, queue};
 
+use vigil::Vigil;
+
 /// How many ids one reservation takes.
 pub(crate) const ID_BLOCK: u32 = 1_000;
 
@@ -48,6 +51,7 @@ pub(crate) struct CoordinatorActor {
     ids_asked: bool,
     parked: VecDeque<Start>,
     loading: usize,
+    vigil: Vigil,
     drain: Option<oneshot::Sender<()>>,
 }
 
@@ -62,6 +66,7 @@ impl CoordinatorActor {
             ids_asked: false,
             parked: VecDeque::new(),
             loading: 0,
+            vigil: Vigil::default(),
             drain: None,
         }
     }

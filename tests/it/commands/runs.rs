@@ -116,6 +116,19 @@ async fn i20_a_flood_is_slowed_down_keeps_its_order_and_hurts_nobody() {
 }
 
 #[actix_web::test]
+async fn a_program_leads_a_session_of_its_own_and_has_no_terminal() {
+    // After the name in brackets: state, parent, group, session, terminal.
+    let look = "set -- $(sed 's/.*) //' /proc/$$/stat); [ $3 = $$ ] && [ $4 = $$ ] && [ $5 = 0 ] && echo alone; \
+                (: </dev/tty) 2>/dev/null || echo no terminal";
+    let server = server_with(&script("look", look, "")).await;
+    let client = server.client("alice");
+    let task = client.command("look", json!({})).await;
+    client.ended(&task).await;
+    assert_eq!(lines(&events(&client, &task).await, "stdout"), ["alone", "no terminal"]);
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn i29_a_program_gets_no_variable_no_file_and_no_input_of_the_server() {
     let look = "env; echo files; ls -l /proc/self/fd; echo input; cat; pwd";
     let table = "environment = [\"GIVEN\", \"ABSENT\"]\nvariables = { FIXED = \"a b\" }\ncwd = \"inside\"";

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! 1. At most `limit` threads besides those that were given up as lost, of which `max_lost` are replaced; a job
-//!    waits only while they are busy.
+//!    waits only while they are busy, or while the system gives no thread, which is asked again then.
 //! 2. A thread takes the next job after one has ended, or leaves after 10 s without any. A stuck job keeps
 //!    its own thread and no other.
 //! 3. No job and no drop of a job unwinds out of its thread.
@@ -33,6 +33,9 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// How long an idle thread waits for the next job.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// After how long the system is asked again for a thread that it did not give.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Which threads, and how many.
 #[derive(Debug, Clone, Copy)]
@@ -65,13 +68,29 @@ struct State {
     lost: usize,
     /// How many were ever started, for their names.
     started: usize,
+    /// Whether the system is asked again soon.
+    asks_again: bool,
     closed: bool,
+    /// How many threads it does not give.
+    #[cfg(test)]
+    refused: usize,
 }
 
 impl State {
     /// Threads that count against the limit.
     fn counted(&self, settings: BlockingSettings) -> usize {
         self.threads.saturating_sub(self.lost.min(settings.max_lost))
+    }
+
+    fn builder(&mut self) -> thread::Builder {
+        let builder = thread::Builder::new();
+        #[cfg(test)]
+        if self.refused > 0 {
+            self.refused -= 1;
+            // No system has so much memory for a stack.
+            return builder.stack_size(usize::MAX >> 2);
+        }
+        builder
     }
 }
 
@@ -125,7 +144,7 @@ impl Blocking {
         state.lost = state.lost.saturating_sub(1);
     }
 
-    /// Sees to it that somebody takes the job that was just put in line, if there is room.
+    /// Sees to it that somebody takes the jobs in line, as far as there is room.
     fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.line.len() <= state.idle {
             self.work.notify_one();
@@ -137,13 +156,39 @@ impl Blocking {
         state.threads += 1;
         state.started += 1;
         let name = format!("{}-{}", self.settings.name, state.started);
+        let builder = state.builder().name(name);
         drop(state);
         let blocking = Arc::clone(self);
-        if let Err(error) = thread::Builder::new().name(name).spawn(move || blocking.work_off()) {
-            // The job stays in line: the next thread that is free, or the next job's, takes it.
-            self.lock().threads -= 1;
+        if let Err(error) = builder.spawn(move || blocking.work_off()) {
             tracing::error!(%error, "cannot start a thread for a blocking body; it waits");
+            self.ask_again();
         }
+    }
+
+    /// The jobs stay in line. A thread that is free may take them, but there may be none.
+    fn ask_again(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.threads -= 1;
+        if state.closed || std::mem::replace(&mut state.asks_again, true) {
+            return;
+        }
+        drop(state);
+        let blocking = Arc::clone(self);
+        self.context.spawn(async move {
+            tokio::time::sleep(ASK_AGAIN).await;
+            let mut state = blocking.lock();
+            state.asks_again = false;
+            let jobs = state.line.len();
+            drop(state);
+            for _ in 0..jobs {
+                let state = blocking.lock();
+                // Others may have taken them meanwhile.
+                if state.line.is_empty() || state.asks_again {
+                    break;
+                }
+                blocking.serve(state);
+            }
+        });
     }
 
     fn work_off(&self) {
@@ -184,6 +229,12 @@ impl Blocking {
         }
         state.threads -= 1;
         None
+    }
+
+    /// Has the system give no thread for the next `times`.
+    #[cfg(test)]
+    pub(super) fn refuse(&self, times: usize) {
+        self.lock().refused = times;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -69,6 +69,17 @@ fn a_blocking_body_that_waits_in_line_is_withdrawn_at_once() {
 }
 
 #[test]
+fn a_thread_that_the_system_does_not_give_is_asked_for_again() {
+    let pool = pool_of(1, 1);
+    pool.blocking().refuse(2);
+    let (script, ear) = script();
+    run_blocking(Arc::clone(&script), || BodyEnd::Returned(None), &pool);
+    // No other thread is there to take it, and no other job comes.
+    assert_eq!(ear.report(), ended(BodyEnd::Returned(None)));
+    ear.nothing_more(script);
+}
+
+#[test]
 fn blocking_bodies_beyond_the_limit_wait_and_run_in_order() {
     let pool = pool_of(1, 1);
     let (tell, order) = sync_channel(10);

@@ -1,8 +1,8 @@
 //! The audit log: one line for each write that was accepted or refused, and for each read that was refused.
 //!
-//! Invariants: exactly one line a request, also where the client left before its answer (the command goes on
-//! without it) or the handler broke off; no credentials; control characters and line separators are escaped, whatever
-//! writes the log.
+//! Invariants: exactly one line a request, also where the handler broke off, or where the client left before its answer:
+//! the command goes on without it, and the line says what came of it; no credentials; control characters and line
+//! separators are escaped, whatever writes the log.
 //!
 //! A method that may write is anything but GET, HEAD and OPTIONS, also where no route knows it: its refusal counts.
 //!
@@ -19,7 +19,8 @@ use super::problem::Problem;
 use super::proxies::Sender;
 use super::request::RequestId;
 
-/// The line of one request, written when it is answered or dropped.
+/// The line of one request, written when it is dropped: with its answer, when its command is over where the client has
+/// left, or before an answer that may take long, and then without a status.
 #[derive(Debug)]
 pub(super) struct Entry {
     action: &'static str,

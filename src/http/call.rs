@@ -20,6 +20,7 @@ use crate::task::{Name, TaskBrief, TaskKey};
 use super::action::{Action, Needs};
 use super::audit::Entry;
 use super::auth::{Principal, Scope, TaskRef, identify};
+use super::carried::{Carried, Note};
 use super::options::HttpOptions;
 use super::problem::Problem;
 use super::request::RequestId;
@@ -40,7 +41,8 @@ pub(super) struct Call {
     action: Action,
     request: HttpRequest,
     payload: dev::Payload,
-    entry: Entry,
+    /// None while a command is under way, which has it, and once it is written.
+    entry: Option<Entry>,
 }
 
 /// Makes a handler of actix-web out of one of ours.
@@ -59,15 +61,15 @@ where
         async move {
             let mut entry = Entry::new(action, route, site.options.proxies.sender(&request));
             entry.request_id(RequestId::given(&request));
-            let mut call = Call { site, action, request, payload: payload.into_inner(), entry };
+            let mut call = Call { site, action, request, payload: payload.into_inner(), entry: Some(entry) };
             let answer = match call.options().gate.check(&call.request) {
                 Ok(()) => caught(action, handler(&mut call)).await,
                 Err(refused) => Err(refused.into()),
             };
-            match &answer {
-                Ok(response) => call.entry.answered(response.status()),
-                Err(error) => call.entry.failed(error),
-            }
+            call.note(|entry| match &answer {
+                Ok(response) => entry.answered(response.status()),
+                Err(error) => entry.failed(error),
+            });
             answer
         }
         .boxed_local()
@@ -130,7 +132,7 @@ impl Call {
     /// The model that the path names.
     pub(super) fn model(&mut self) -> Result<(Name, Name), Problem> {
         let (app, model) = path::model(&self.request)?;
-        self.entry.task(format!("{app}/{model}"));
+        self.note(|entry| entry.task(format!("{app}/{model}")));
         path::no_query(&self.request)?;
         Ok((app, model))
     }
@@ -155,17 +157,17 @@ impl Call {
     }
 
     /// Names the task in the audit log, and in what is logged from here on.
-    fn is_about(&mut self, key: &TaskKey) {
+    pub(super) fn is_about(&mut self, key: &TaskKey) {
         let key: Arc<str> = key.to_string().into();
         Span::current().record("task", &*key);
-        self.entry.task(key);
+        self.note(|entry| entry.task(key));
     }
 
     /// The user.
     pub(super) async fn user<U: Principal>(&mut self) -> Result<U, Error> {
         let user: U = identify(&self.request, &mut self.payload).await?;
         let name = user.name();
-        self.entry.who(name.clone());
+        self.note(|entry| entry.who(name.clone()));
         if let Some(limit) = &self.site.options.rate_limit {
             limit.check(&name)?;
         }
@@ -199,7 +201,7 @@ impl Call {
         if is_listed && user.may_start(app, model) {
             return Ok(());
         }
-        self.entry.forbidden();
+        self.note(Entry::forbidden);
         if !is_listed && self.options().hide_foreign_tasks {
             return Err(Problem::unknown_model(app, model));
         }
@@ -229,7 +231,7 @@ impl Call {
         if user.view_scope() == Scope::Any {
             return Ok(());
         }
-        self.entry.forbidden();
+        self.note(Entry::forbidden);
         Err(Problem::forbidden(
             "you need the permission to see everybody's tasks: ask whoever runs this server",
         ))
@@ -246,37 +248,51 @@ impl Call {
     }
 
     fn forbidden(&mut self, key: &TaskKey) -> Problem {
-        self.entry.forbidden();
+        self.note(Entry::forbidden);
         if self.options().hide_foreign_tasks {
             return Problem::task_not_found(key);
         }
         Problem::forbidden("this is somebody else's task: ask its owner, or whoever runs this server")
     }
 
-    /// The write was accepted.
-    pub(super) fn done(&mut self, result: &'static str) {
-        self.entry.done(result);
+    fn note(&mut self, note: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = &mut self.entry {
+            note(entry);
+        }
+    }
+
+    /// Carries a command out, also where the client leaves meanwhile; `note` says in the audit log what came of it.
+    pub(super) async fn carry_out<T: Send + 'static>(
+        &mut self,
+        command: impl Future<Output = T> + Send + 'static,
+        note: Note<T>,
+    ) -> T {
+        let Some(entry) = self.entry.take() else { return command.await };
+        let (done, entry) = Carried::new(self.coordinator().clone(), entry, command, note).await;
+        self.entry = Some(entry);
+        done
+    }
+
+    /// Writes the line of the audit log now: what it says is durable, and the answer may take long.
+    pub(super) fn write_entry(&mut self) {
+        self.entry = None;
     }
 
     /// Many tasks are to be cancelled: the log names them all, as each is a write, also where the client leaves.
     pub(super) fn cancels_many(&mut self, tasks: &[TaskBrief]) {
         if !tasks.is_empty() {
             let keys: Vec<String> = tasks.iter().map(|task| task.key.to_string()).collect();
-            self.entry.task(keys.join(" "));
+            self.note(|entry| entry.task(keys.join(" ")));
         }
     }
 
     /// The request was carried out before: its first answer is given again.
     pub(super) fn replayed(&mut self, task: Option<&TaskKey>) {
-        if let Some(task) = task {
-            self.entry.task(task.to_string());
-        }
-        self.entry.done("replayed");
-    }
-
-    /// A task was made.
-    pub(super) fn started(&mut self, key: &TaskKey) {
-        self.is_about(key);
-        self.entry.done("started");
+        self.note(|entry| {
+            if let Some(task) = task {
+                entry.task(task.to_string());
+            }
+            entry.done("replayed");
+        });
     }
 }

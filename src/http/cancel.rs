@@ -5,8 +5,10 @@
 
 use actix_web::{Error, HttpResponse};
 
+use crate::task::TaskId;
 use crate::{CancelOptions, CommandError, Receipt};
 
+use super::audit::Entry;
 use super::auth::Principal;
 use super::bodies;
 use super::call::Call;
@@ -33,16 +35,25 @@ pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     if let Some(wait) = wait {
         options.wait = wait.duration();
     }
-    let receipt = match call.coordinator().cancel(&key, options).await {
-        Ok(receipt) => receipt,
-        Err(CommandError::Ended(record)) => Receipt::NotRunning(record),
-        Err(error) => return Err(Problem::from(error).into()),
+    let (coordinator, id) = (call.coordinator().clone(), key.id);
+    let cancel = async move {
+        match coordinator.cancel(&key, options).await {
+            Ok(receipt) => Ok((id, receipt)),
+            Err(CommandError::Ended(record)) => Ok((id, Receipt::NotRunning(record))),
+            Err(error) => Err(Problem::from(error)),
+        }
     };
-    let told = ReceiptDto::new(key.id, &receipt);
-    call.done(told.word());
-    let mut answer = once.answer(call, Some(key.id), told.status(), &told).await?;
+    let (_, receipt) = call.carry_out(cancel, note_cancel).await?;
+    let told = ReceiptDto::new(id, &receipt);
+    let mut answer = once.answer(call, Some(id), told.status(), &told).await?;
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);
     }
     Ok(answer)
+}
+
+fn note_cancel(entry: &mut Entry, cancelled: &Result<(TaskId, Receipt), Problem>) {
+    if let Ok((id, receipt)) = cancelled {
+        entry.done(ReceiptDto::new(*id, receipt).word());
+    }
 }

@@ -9,8 +9,9 @@ use actix_web::{Error, HttpResponse};
 
 use crate::store::Search;
 use crate::task::{TaskBrief, TaskFilter};
-use crate::{CancelManyOptions, CancelOptions, MAX_CANCELLED_AT_ONCE, Refusal};
+use crate::{CancelManyOptions, CancelOptions, CancelledMany, MAX_CANCELLED_AT_ONCE, Refusal};
 
+use super::audit::Entry;
 use super::auth::{Principal, TaskRef};
 use super::bodies;
 use super::call::Call;
@@ -50,18 +51,29 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
     if !body.dry_run {
         call.cancels_many(&found);
     }
-    let told = call.coordinator().cancel_found(found, more, options).await.map_err(Problem::from)?;
-    call.done(match (body.dry_run, told.cancelling, told.cancelled) {
-        (true, ..) => "dry_run",
-        (false, 0, 0) => "not_running",
-        (false, 0, _) => "cancelled",
-        (false, ..) => "cancelling",
-    });
+    let (coordinator, dry_run) = (call.coordinator().clone(), body.dry_run);
+    let cancel = async move {
+        let told = coordinator.cancel_found(found, more, options).await?;
+        let word = match (dry_run, told.cancelling, told.cancelled) {
+            (true, ..) => "dry_run",
+            (false, 0, 0) => "not_running",
+            (false, 0, _) => "cancelled",
+            (false, ..) => "cancelling",
+        };
+        Ok((told, word))
+    };
+    let (told, _) = call.carry_out(cancel, note_cancels).await.map_err(Problem::from)?;
     let mut answer = once.answer(call, None, StatusCode::OK, &CancelledManyDto::from(&told)).await?;
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);
     }
     Ok(answer)
+}
+
+fn note_cancels(entry: &mut Entry, cancelled: &Result<(CancelledMany, &'static str), Refusal>) {
+    if let Ok((_, word)) = cancelled {
+        entry.done(word);
+    }
 }
 
 /// The unfinished tasks that the user may cancel, as many as one call takes; and whether there may be more.

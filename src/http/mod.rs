@@ -38,6 +38,7 @@ mod body;
 mod call;
 mod cancel;
 mod cancel_many;
+mod carried;
 mod connection;
 mod cursor;
 mod dto;

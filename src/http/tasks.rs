@@ -9,6 +9,7 @@ use actix_web::{Error, HttpResponse};
 use crate::task::{Name, Record, TaskKey};
 use crate::{CommandError, Coordinator, StartError, StartRequest};
 
+use super::audit::Entry;
 use super::auth::Principal;
 use super::call::Call;
 use super::dto::{ReceiptDto, SignalDto, TaskDto, json};
@@ -34,7 +35,10 @@ pub(super) async fn start_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     };
     let wait = Wait::of(call.headers());
     let record = match wait {
-        Some(wait) => at_the_end_of(wait, call.coordinator(), started).await,
+        Some(wait) => {
+            call.write_entry();
+            at_the_end_of(wait, call.coordinator(), started).await
+        }
         None => started,
     };
     let status = if record.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -64,9 +68,11 @@ async fn start_or_find(
     let key = |id| TaskKey { app: app.clone(), model: model.clone(), id };
     let mut before = once.before(call).await?;
     if matches!(before, Before::Nothing) {
-        match call.coordinator().start_once(request, once.request()).await {
+        let (coordinator, repeat) = (call.coordinator().clone(), once.request());
+        let start = async move { coordinator.start_once(request, repeat).await };
+        match call.carry_out(start, note_start).await {
             Ok(record) => {
-                call.started(&record.key);
+                call.is_about(&record.key);
                 return Ok(Started::Task(record));
             }
             // The client of the first one left while it was under way: it is done by now.
@@ -91,6 +97,13 @@ async fn start_or_find(
     }
 }
 
+fn note_start(entry: &mut Entry, made: &Result<Record, StartError>) {
+    if let Ok(record) = made {
+        entry.task(record.key.to_string());
+        entry.done("started");
+    }
+}
+
 fn add_location(call: &Call, answer: &mut HttpResponse, key: &TaskKey) {
     add_header(answer, LOCATION.as_str(), path::location(call.request().path(), key));
 }
@@ -110,8 +123,9 @@ pub(super) async fn patch_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     let user: U = call.user().await?;
     let timeout = bodies::patch(call.body().await?.as_deref())?;
     call.check_existing(&user, &key).await?;
-    let record = call.coordinator().set_timeout(&key, timeout).await.map_err(Problem::from)?;
-    call.done("patched");
+    let coordinator = call.coordinator().clone();
+    let patch = async move { coordinator.set_timeout(&key, timeout).await };
+    let record = call.carry_out(patch, note_patch).await.map_err(Problem::from)?;
     Ok(json(StatusCode::OK, &TaskDto::from(&record))?)
 }
 
@@ -130,15 +144,14 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
         call.replayed(None);
         return Ok(answer);
     }
-    match call.coordinator().signal_once(&key, &name, data, once.request()).await {
-        Ok(()) => {
-            call.done("accepted");
-            Ok(json(StatusCode::ACCEPTED, &accepted)?)
-        }
+    let (coordinator, signal, repeat) = (call.coordinator().clone(), name.clone(), once.request());
+    let id = key.id;
+    let send = async move { coordinator.signal_once(&key, &signal, data, repeat).await };
+    match call.carry_out(send, note_signal).await {
+        Ok(()) => Ok(json(StatusCode::ACCEPTED, &accepted)?),
         Err(CommandError::Ended(record)) => {
             let told = ReceiptDto::not_running(&record);
-            call.done(told.word());
-            Ok(once.answer(call, Some(key.id), told.status(), &told).await?)
+            Ok(once.answer(call, Some(id), told.status(), &told).await?)
         }
         // The client of the first one left while it was under way: it is done by now.
         Err(CommandError::KeyTaken) => match once.before(call).await? {
@@ -149,6 +162,20 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
             Before::Nothing | Before::Started(_) => Err(Problem::key_in_use().into()),
         },
         Err(error) => Err(Problem::from(error).into()),
+    }
+}
+
+fn note_patch(entry: &mut Entry, patched: &Result<Record, CommandError>) {
+    if patched.is_ok() {
+        entry.done("patched");
+    }
+}
+
+fn note_signal(entry: &mut Entry, sent: &Result<(), CommandError>) {
+    match sent {
+        Ok(()) => entry.done("accepted"),
+        Err(CommandError::Ended(record)) => entry.done(ReceiptDto::not_running(record).word()),
+        Err(_) => {}
     }
 }
 

@@ -363,11 +363,16 @@ impl Coordinator {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let (tx, rx) = oneshot::channel();
-        self.0.pool.timers().spawn(async move {
+        self.carry_on(async move {
             let _ = tx.send(work.await);
         });
         // Err: the errands' runtime went down with the rest.
         rx.await.map_err(|_| Refusal::Stopped)
+    }
+
+    /// The same where nobody waits for it to begin with.
+    pub(crate) fn carry_on(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.pool.timers().spawn(work);
     }
 }
 

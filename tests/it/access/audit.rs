@@ -7,7 +7,7 @@ use futures_util::stream::iter;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::server::{Answer, Server, Socket, Task};
+use crate::server::{Answer, Server, Socket, Task, eventually};
 
 /// How many requests of each kind are sent.
 const EACH: usize = 20;
@@ -147,5 +147,17 @@ async fn i30_a_client_that_leaves_leaves_one_record_too() {
     let cancels: usize =
         told.iter().filter(|(line, _)| line.contains(" cancel ")).map(|(_, count)| count).sum();
     assert_eq!(cancels, 10, "{told:?}");
-    assert!(told.keys().all(|line| line.starts_with("alice ")), "{told:?}");
+    let is_told = |line: &String| line.starts_with("alice ") && !line.contains("client-left");
+    assert!(told.keys().all(is_told), "{told:?}");
+}
+
+#[tokio::test]
+async fn i30_a_start_that_is_waited_for_is_recorded_before_its_answer() {
+    let server = Server::with(&["--log-format", "json"]).await;
+    let mut socket = Socket::open(server.address()).await;
+    let auth = format!("authorization: Bearer {}", crate::server::token("alice"));
+    let head = "POST /tasks/tests/StuckTask HTTP/1.1\r\nhost: x\r\nprefer: wait=600\r\ncontent-length: 0";
+    socket.send(format!("{head}\r\n{auth}\r\n\r\n")).await;
+    eventually("its record", async || counted(&server.err()).get("alice start null started").copied()).await;
+    server.kill().await;
 }

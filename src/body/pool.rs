@@ -167,6 +167,11 @@ impl Pool {
         self.0.queue.spawn(label, future)
     }
 
+    /// A body will be woken in a moment: a thread that sleeps is woken for it now. Where none does, nothing happens.
+    pub(crate) fn expect(&self) {
+        self.0.queue.expect();
+    }
+
     /// Whether bodies keep every thread there may be: async work cannot go on, or no blocking body can begin.
     pub(crate) fn is_full(&self) -> bool {
         self.0.is_full.load(Relaxed) || self.0.blocking.is_spent()

@@ -6,7 +6,7 @@
 //! Invariants: an entry fires once, never early; the thread sleeps until the next entry or for ever. One that is alone
 //! fires at its instant; where they are many, those of a moment share a batch. The thread is woken only for an entry
 //! that is due before it would look anyway: a cancel sets a timer and removes it a moment later, and needs no thread for
-//! that.
+//! that. While somebody holds [`Quiet`] it is not woken even so, but when that is over.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,12 +44,24 @@ enum Look {
 struct State {
     queue: BTreeSet<Entry>,
     look: Look,
+    is_quiet: bool,
     closed: bool,
+}
+
+impl State {
+    /// Whether an entry at this instant is due before the thread looks.
+    fn is_late(&self, at: Instant) -> bool {
+        match self.look {
+            Look::Soon => false,
+            Look::At(look) => at < look,
+            Look::Woken => true,
+        }
+    }
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { queue: BTreeSet::new(), look: Look::Soon, closed: false }
+        Self { queue: BTreeSet::new(), look: Look::Soon, is_quiet: false, closed: false }
     }
 }
 
@@ -91,17 +103,23 @@ impl Deadlines {
     pub(crate) fn set(&self, at: Instant, id: TaskId, slot: Slot) {
         let mut state = self.0.lock();
         state.queue.insert((at, id, slot));
-        let is_late = match state.look {
-            Look::Soon => false,
-            Look::At(look) => at < look,
-            Look::Woken => true,
-        };
-        if is_late {
-            // Once: whoever sets the next one finds it awake.
-            state.look = Look::Soon;
-            drop(state);
-            self.0.changed.notify_one();
+        if !state.is_quiet && state.is_late(at) {
+            self.wake(state);
         }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        // Once: whoever sets the next one finds it awake.
+        state.look = Look::Soon;
+        drop(state);
+        self.0.changed.notify_one();
+    }
+
+    /// Puts off waking the thread until what this gives is dropped: what is set now will probably be removed in a
+    /// moment. To be held by one at a time, and for a moment only, for all timers wait with it.
+    pub(crate) fn quiet(&self) -> Quiet {
+        self.0.lock().is_quiet = true;
+        Quiet(self.clone())
     }
 
     /// Removes a timer that was set so.
@@ -113,6 +131,19 @@ impl Deadlines {
     pub(crate) fn close(&self) {
         self.0.lock().closed = true;
         self.0.changed.notify_one();
+    }
+}
+
+/// See [`Deadlines::quiet`].
+pub(crate) struct Quiet(Deadlines);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let mut state = self.0.0.lock();
+        state.is_quiet = false;
+        if state.queue.first().is_some_and(|first| state.is_late(first.0)) {
+            self.0.wake(state);
+        }
     }
 }
 
@@ -209,6 +240,30 @@ mod tests {
         deadlines.set(base, id, Slot::Ladder);
         assert_eq!(rx.recv_timeout(LONG).unwrap()[0].1, Slot::Ladder);
         sleeps(Look::At(far));
+    }
+
+    #[test]
+    fn nobody_wakes_the_thread_while_it_is_quiet_but_its_end_does() {
+        let deadlines = Deadlines::default();
+        let (base, id) = (Instant::now(), TaskId::new(1).unwrap());
+        let look = || deadlines.0.lock().look;
+        deadlines.0.lock().look = Look::Woken;
+        let quiet = deadlines.quiet();
+        deadlines.set(base, id, Slot::Ladder);
+        deadlines.remove(base, id, Slot::Ladder);
+        drop(quiet);
+        assert_eq!(look(), Look::Woken, "nothing is left that it would look for");
+        let quiet = deadlines.quiet();
+        deadlines.set(base, id, Slot::Ladder);
+        assert_eq!(look(), Look::Woken);
+        drop(quiet);
+        assert_eq!(look(), Look::Soon, "it was woken for what is still there");
+        deadlines.0.lock().look = Look::At(base);
+        drop(deadlines.quiet());
+        assert_eq!(look(), Look::At(base), "it looks in time by itself");
+        deadlines.0.lock().look = Look::Woken;
+        deadlines.set(base, id, Slot::Idle);
+        assert_eq!(look(), Look::Soon, "and afterwards all is as before");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::body::Pool;
 use crate::store::{Answer, Readers, StoreError, Write};
 use crate::task::Record;
 
+use super::cancel::Asking;
 use super::coordinator::CoordinatorActor;
 use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
@@ -138,6 +139,7 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<Metrics>,
     /// Requests with a key that are under way.
     pub(crate) under_way: Arc<UnderWay>,
+    pub(super) asking: Asking,
     pub(crate) lost: Lost,
     /// Room for events that wait for the disk, in KiB.
     pub(crate) event_room: Arc<Semaphore>,
@@ -189,6 +191,7 @@ impl Services {
             lost: Lost::new(Arc::clone(&metrics)),
             metrics,
             under_way: Arc::default(),
+            asking: Asking::default(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
             actor_gone: CancellationToken::new(),

@@ -2,7 +2,7 @@
 //!
 //! The files under test are those that the pool is built from, made of `loom`'s atomics instead of the real ones.
 //! The queue beside it is a number without any order of its own (all of its accesses are relaxed), so nothing but
-//! the file under test can make a lost wake-up impossible. A lost one shows as a deadlock: `loom` reports it.
+//! the files under test can make a lost wake-up impossible. A lost one shows as a deadlock: `loom` reports it.
 
 #[path = "../../src/body/doze.rs"]
 mod doze;
@@ -71,6 +71,10 @@ impl Pool {
             }
             if self.take() {
                 break true;
+            }
+            if bed.take_expects() {
+                // Its patience is over at once.
+                continue;
             }
             self.sleepers.sleep(bed, || self.is_ready() || self.is_leaving.load(Relaxed));
         };
@@ -146,6 +150,24 @@ fn two_who_put_in_at_the_same_time_wake_two() {
         assert!(pool.search(&Bed::here(2)));
         worker.join().expect("a worker");
         other.join().expect("the other");
+    });
+}
+
+#[test]
+fn what_comes_is_found_whoever_was_woken_for_it_before() {
+    // The one that was woken early is searching, so the put wakes nobody: it, or the other one, must find it.
+    model(|| {
+        let pool = Pool::new();
+        let workers = [1, 2].map(|number| {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || assert!(pool.search(&Bed::here(number))))
+        });
+        pool.sleepers.expect();
+        pool.put();
+        pool.put();
+        for worker in workers {
+            worker.join().expect("a worker");
+        }
     });
 }
 

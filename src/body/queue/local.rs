@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Stealer, Worker};
 
@@ -19,6 +20,9 @@ use crate::body::seat::Label;
 
 /// After so many tasks of its own a thread looks at the common queue, although its round is not over.
 const LONGEST_ROUND: usize = 61;
+
+/// How long a thread that was woken for what is to come looks for it.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 thread_local! {
     /// This thread's own end, if it works on a queue now.
@@ -177,9 +181,22 @@ impl Local {
             if let Some(ready) = self.take_shared().or_else(|| self.take_others()) {
                 break Some(ready);
             }
+            if bed.take_expects() {
+                self.wait_awake();
+                continue;
+            }
             sleepers.sleep(bed, || queue.is_ready() || self.hand.is_leaving());
         };
         sleepers.end_search(|| queue.is_ready());
         found
+    }
+
+    /// Looks again and again for what is to come in a moment.
+    fn wait_awake(&self) {
+        let began = Instant::now();
+        while !self.queue.is_ready() && !self.hand.is_leaving() && began.elapsed() < PATIENCE {
+            // Whoever is to put it in may need this very core.
+            std::thread::yield_now();
+        }
     }
 }

@@ -108,6 +108,11 @@ impl Queue {
         task
     }
 
+    /// Something will be ready in a moment: a thread that sleeps is woken for it now.
+    pub(super) fn expect(&self) {
+        self.sleepers.expect();
+    }
+
     /// Puts a task into the common queue.
     fn share(&self, ready: Ready) {
         self.common.push(ready);

@@ -9,6 +9,9 @@
 //! 3. A thread that is woken is counted as searching by the one that wakes it, so a burst of calls wakes one thread,
 //!    which wakes the next when it has found something and more is there.
 //!
+//! One may be woken before there is something to do, by whoever knows that something comes: see `expect`. That is a
+//! call that nothing was put in for, and changes none of these.
+//!
 //! Rule 2 saves the system call for each task of a burst. Its model, with every order of steps and of memory that
 //! there may be, is `tests/model`.
 //!
@@ -34,13 +37,21 @@ pub(super) struct Sleepers {
 pub(super) struct Bed {
     number: usize,
     is_called: AtomicBool,
+    /// It was called for what is still to come.
+    expects: AtomicBool,
     thread: Thread,
 }
 
 impl Bed {
     /// That of this thread.
     pub(super) fn here(number: usize) -> Arc<Self> {
-        Arc::new(Self { number, is_called: AtomicBool::new(false), thread: current() })
+        let (is_called, expects) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { number, is_called, expects, thread: current() })
+    }
+
+    /// Whether its thread was woken for what is still to come. Says so once.
+    pub(super) fn take_expects(&self) -> bool {
+        self.expects.swap(false, Relaxed)
     }
 }
 
@@ -53,17 +64,25 @@ impl Sleepers {
     pub(super) fn call(&self) {
         fence(SeqCst);
         if self.asleep.load(Relaxed) > 0 && self.searching.load(Relaxed) == 0 {
-            self.wake(|_| true, || self.searching.load(Relaxed) == 0);
+            self.wake(false, |_| true, || self.searching.load(Relaxed) == 0);
+        }
+    }
+
+    /// Something will be put in in a moment: one thread is woken for it now, if all of them sleep.
+    pub(super) fn expect(&self) {
+        let all_sleep = || self.searching.load(Relaxed) == 0;
+        if self.asleep.load(Relaxed) > 0 && all_sleep() {
+            self.wake(true, |_| true, all_sleep);
         }
     }
 
     /// Wakes one thread, if it sleeps. What it is to see must have been stored before.
     pub(super) fn rouse(&self, number: usize) {
-        self.wake(|bed| bed.number == number, || true);
+        self.wake(false, |bed| bed.number == number, || true);
     }
 
     #[cold]
-    fn wake(&self, which: impl Fn(&Bed) -> bool, still: impl Fn() -> bool) {
+    fn wake(&self, expects: bool, which: impl Fn(&Bed) -> bool, still: impl Fn() -> bool) {
         let mut beds = self.lock();
         // Under the lock, so that a burst of calls from many threads wakes one as well.
         if !still() {
@@ -73,6 +92,7 @@ impl Sleepers {
         let bed = beds.remove(at);
         self.asleep.store(beds.len(), Relaxed);
         self.searching.fetch_add(1, SeqCst);
+        bed.expects.store(expects, Relaxed);
         bed.is_called.store(true, Release);
         drop(beds);
         bed.thread.unpark();

@@ -53,6 +53,19 @@ fn i21_what_waits_behind_a_stuck_body_is_run_though_the_other_threads_never_rest
 }
 
 #[test]
+fn what_is_expected_is_run_when_it_comes_and_who_waits_in_vain_goes_back_to_sleep() {
+    let pool = two_threads();
+    for number in 0..1_000 {
+        pool.expect();
+        if number % 3 > 0 {
+            assert_alive(&pool);
+        }
+    }
+    pool.close();
+    pool.expect();
+}
+
+#[test]
 fn what_comes_from_outside_is_run_though_bodies_yield_all_the_time() {
     let (pool, end) = (pool_of(1, 1), Arc::default());
     (0..100).for_each(|_| yield_on(&pool, &end));

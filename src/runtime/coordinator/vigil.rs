@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actix::fut::ActorFuture;
 use actix::{AsyncContext, Context};
 
+use super::super::deadlines::Quiet;
 use super::CoordinatorActor;
 
 /// For how long one cancel keeps the thread awake.
@@ -55,11 +56,14 @@ impl Vigil {
 /// Keeps the coordinator's thread awake until a body has stopped, for [`PATIENCE`] at the most.
 pub(super) fn keep(actor: &mut CoordinatorActor, ctx: &mut Context<CoordinatorActor>) {
     if actor.vigil.begin(Instant::now()) {
-        ctx.spawn(Awake);
+        ctx.spawn(Awake { _quiet: actor.services.deadlines.quiet() });
     }
 }
 
-struct Awake;
+struct Awake {
+    /// The timers that a cancel sets are removed with its answer.
+    _quiet: Quiet,
+}
 
 impl ActorFuture<CoordinatorActor> for Awake {
     type Output = ();
@@ -73,6 +77,8 @@ impl ActorFuture<CoordinatorActor> for Awake {
         if !actor.vigil.goes_on(Instant::now()) {
             return Poll::Ready(());
         }
+        // The body's thread may need this very core.
+        std::thread::yield_now();
         // The mailbox is looked at before this is asked again, and so is everything else on this thread.
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -164,7 +164,7 @@ async fn crowd(server: &Server, stream: &str, kind: Kind, look: &mut Look) -> Re
         came = came.max(there);
         peak_kib = peak_kib.max(server.memory_kib()?);
         let lasted = began.elapsed();
-        if there == 0 && came > CONNECTIONS / 2 {
+        if there == 0 && came >= CONNECTIONS {
             all.abort_all();
             return Ok(Crowd { lasted, peak_kib });
         }

@@ -5,8 +5,9 @@
 //! watcher costs that, and slows nobody down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::store::StoreError;
 use crate::task::{Event, TaskId};
@@ -14,16 +15,27 @@ use crate::task::{Event, TaskId};
 use super::hub::Watcher;
 use super::services::Services;
 use super::tail::{Batch, Taken};
-use super::{Coordinator, Notice};
+use super::{Coordinator, Notice, Refusal};
 
 /// Events of one page.
 const PAGE: u32 = 64;
 
+/// The longest wait for a turn. Two thousand that come at once have theirs within a second or two.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
+
 impl Coordinator {
-    /// A turn to open a stream: thousands that come at once wait in their order, and leave the readers to others.
-    pub(crate) async fn turn_to_watch(&self) -> Option<OwnedSemaphorePermit> {
-        // None: never, nobody closes it.
-        Arc::clone(&self.services().open_turns).acquire_owned().await.ok()
+    /// A turn to open a stream: thousands that come at once wait in their order, and leave the readers to others. Who
+    /// has waited for [`TURN_WITHIN`] is told to come again.
+    pub(crate) async fn turn_to_watch(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        turn(&self.services().open_turns, TURN_WITHIN).await
+    }
+}
+
+async fn turn(turns: &Arc<Semaphore>, within: Duration) -> Result<OwnedSemaphorePermit, Refusal> {
+    match tokio::time::timeout(within, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        // Ok: never, nobody closes it.
+        Ok(Err(_)) | Err(_) => Err(Refusal::Busy),
     }
 }
 
@@ -238,5 +250,19 @@ impl Watch {
             // The runtime is closing, and nothing is left.
             Taken::Nothing => self.phase = Phase::Last,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn who_gets_no_turn_in_time_is_told_to_come_again() {
+        let turns = Arc::new(Semaphore::new(1));
+        let first = turn(&turns, TURN_WITHIN).await.unwrap();
+        assert!(matches!(turn(&turns, Duration::from_millis(1)).await, Err(Refusal::Busy)));
+        drop(first);
+        assert!(turn(&turns, TURN_WITHIN).await.is_ok(), "who gave up is in nobody's way");
     }
 }

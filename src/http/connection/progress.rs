@@ -1,7 +1,8 @@
 //! What a connection is doing, shared by its stream, which sees bytes, and its requests, which see answers.
 //!
 //! Invariant: a deadline is there exactly while no request is in hand, or while bytes of an answer with a length wait
-//! for room in the socket. A request that is worked on and an event stream have none here.
+//! for room in the socket. A request that is worked on and an event stream have none here. Requests may be pipelined:
+//! bytes of earlier answers may still wait while the next request is in hand, and each answer has a time of its own.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -43,7 +44,12 @@ pub(super) struct Progress {
     stalled: Cell<bool>,
     is_last: Cell<bool>,
     idle_since: Cell<Instant>,
+    /// Until when the answer in hand is to have left.
     answer_by: Cell<Option<Instant>>,
+    /// Whether some of it may not be in the socket yet.
+    unsent: Cell<bool>,
+    /// Until when what is left of the answers before it is to have left.
+    rest_by: Cell<Option<Instant>>,
 }
 
 impl Progress {
@@ -56,13 +62,18 @@ impl Progress {
             is_last: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             answer_by: Cell::new(None),
+            unsent: Cell::new(false),
+            rest_by: Cell::new(None),
         })
     }
 
     /// Until when it may go on like this, and what it waits for.
     pub(super) fn deadline(&self) -> Option<(Instant, Waits)> {
         if self.stalled.get() {
-            self.answer_by.get().map(|by| (by, Waits::Reader))
+            let by = self.answer_by.get().or(self.rest_by.get());
+            // What nobody has set a time for is an answer that the dispatcher gave by itself.
+            let by = by.or_else(|| self.idle_since.get().checked_add(ANSWER).filter(|_| !self.in_hand.get()));
+            by.map(|by| (by, Waits::Reader))
         } else if self.in_hand.get() {
             None
         } else {
@@ -75,12 +86,13 @@ impl Progress {
     /// Bytes of an answer went into the socket: all that there were, or not.
     pub(super) fn wrote(&self, all: bool) {
         self.stalled.set(!all);
+        self.unsent.set(!all);
+        if all {
+            self.rest_by.set(None);
+        }
         if !self.in_hand.get() {
             // An answer that is still leaving is no idle connection.
             self.idle_since.set(Instant::now());
-            if all {
-                self.answer_by.set(None);
-            }
         }
     }
 
@@ -92,9 +104,6 @@ impl Progress {
     /// A request is in hand as long as what this gives is kept.
     pub(super) fn begin(self: &Rc<Self>) -> InHand {
         self.in_hand.set(true);
-        if !self.stalled.get() {
-            self.answer_by.set(None);
-        }
         InHand(Rc::clone(self))
     }
 }
@@ -112,18 +121,22 @@ impl InHand {
 
 /// Keeps a request in hand for as long as the body of its answer is there.
 pub(super) fn answering<B: MessageBody>(body: B, in_hand: Option<InHand>) -> Answering<B> {
-    if let (Some(InHand(progress)), BodySize::Sized(length)) = (&in_hand, body.size())
-        && progress.answer_by.get().is_none()
-    {
+    if let Some(InHand(progress)) = &in_hand {
+        progress.unsent.set(true);
+    }
+    if let (Some(InHand(progress)), BodySize::Sized(length)) = (&in_hand, body.size()) {
         let allowed = ANSWER.saturating_add(Duration::from_secs(length / BYTES_PER_SECOND));
         progress.answer_by.set(Instant::now().checked_add(allowed));
     }
-    Answering { body, _in_hand: in_hand }
+    Answering { body, in_hand }
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.in_hand.set(false);
+        if let Some(by) = self.0.answer_by.take().filter(|_| self.0.unsent.get()) {
+            self.0.rest_by.set(Some(by));
+        }
         self.0.idle_since.set(Instant::now());
     }
 }
@@ -133,7 +146,7 @@ pin_project! {
     pub(super) struct Answering<B> {
         #[pin]
         body: B,
-        _in_hand: Option<InHand>,
+        in_hand: Option<InHand>,
     }
 }
 
@@ -148,7 +161,12 @@ impl<B: MessageBody> MessageBody for Answering<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.project().body.poll_next(context)
+        let this = self.project();
+        let next = this.body.poll_next(context);
+        if let (Some(InHand(progress)), Poll::Ready(Some(Ok(_)))) = (this.in_hand, &next) {
+            progress.unsent.set(true);
+        }
+        next
     }
 }
 
@@ -209,6 +227,46 @@ mod tests {
             progress.is_full();
         };
         gives(&progress, step, Waits::Reader, ANSWER);
+    }
+
+    #[test]
+    fn a_pipelined_answer_has_a_time_of_its_own() {
+        let progress = Progress::new(HEAD);
+        let first = answering(vec![0_u8; 32 * 1024], Some(progress.begin()));
+        progress.is_full();
+        let (first_by, _) = progress.deadline().unwrap();
+        drop(first);
+        let in_hand = progress.begin();
+        assert_eq!(progress.deadline(), Some((first_by, Waits::Reader)), "what is left of the first one");
+        progress.wrote(true);
+        assert_eq!(progress.deadline(), None, "that has left, and the next request is worked on");
+        let mut second = None;
+        let step = || {
+            second = Some(answering("short", Some(in_hand)));
+            progress.is_full();
+        };
+        let by = gives(&progress, step, Waits::Reader, ANSWER);
+        progress.wrote(true);
+        progress.is_full();
+        assert_eq!(progress.deadline(), Some((by, Waits::Reader)), "for the whole of it, however it leaves");
+    }
+
+    #[test]
+    fn what_has_left_before_its_request_ended_is_not_waited_for() {
+        let progress = Progress::new(HEAD);
+        let first = answering("short", Some(progress.begin()));
+        progress.wrote(true);
+        drop(first);
+        let endless = futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+        let _stream = answering(BodyStream::new(endless), Some(progress.begin()));
+        progress.is_full();
+        assert_eq!(progress.deadline(), None, "a stream is the kernel's to watch");
+    }
+
+    #[test]
+    fn an_answer_of_the_dispatcher_has_a_time_too() {
+        let progress = Progress::new(HEAD);
+        gives(&progress, || progress.wrote(false), Waits::Reader, ANSWER);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) async fn stream_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     let key = call.task_of_stream()?;
     let after = path::after(call.request())?;
     let user: U = call.user().await?;
-    let turn = call.coordinator().turn_to_watch().await;
+    let turn = call.coordinator().turn_to_watch().await.map_err(Problem::from)?;
     let record = call.coordinator().task(&key).await.map_err(Problem::from)?;
     call.check_task(&user, &key, &record.owner)?;
     let resumed = path::last_event_id(call.request()).or(after);

@@ -55,7 +55,7 @@ async fn i23_whoever_asks_for_more_than_is_kept_is_told() {
     host.stop().await;
 }
 
-/// Sends events as fast as they are taken.
+/// Sends far more events than a reader who takes nothing can be given, and no more than the test itself can read.
 #[derive(Deserialize)]
 struct Flood {}
 
@@ -67,6 +67,7 @@ impl Task for Flood {
     async fn process(&self, ctx: TaskContext) -> Result<(), TaskError> {
         loop {
             ctx.send_event("drop", &"x".repeat(2_000)).await?;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }

@@ -151,9 +151,7 @@ pub(super) async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
     match attempt.control().body_ended(&end) {
         AfterBody::Clean => clean(&*attempt, end).await,
         AfterBody::Report => {
-            // Some may have come since, from what the body left behind: they are stopped, but not waited for.
-            drop(attempt.take_children());
-            attempt.report(Report { end, cleanup: CleanupEnd::NotRun });
+            report(&*attempt, Report { end, cleanup: CleanupEnd::NotRun });
         }
         AfterBody::SayLate => attempt.returned_late(),
     }
@@ -187,8 +185,14 @@ async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) {
     // A cleanup may have spawned some as well.
     stop_children(attempt).await;
     control.cleanup_ended();
+    report(attempt, Report { end, cleanup });
+}
+
+/// Children may have come since they were stopped, from what the body left behind: they are stopped too, but not waited
+/// for.
+fn report<A: Attempt + ?Sized>(attempt: &A, report: Report) {
     drop(attempt.take_children());
-    attempt.report(Report { end, cleanup });
+    attempt.report(report);
 }
 
 /// Cancels the children and waits until they are gone, and the ones they spawned meanwhile.

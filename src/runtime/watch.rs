@@ -257,7 +257,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn who_gets_no_turn_in_time_is_told_to_come_again() {
         let turns = Arc::new(Semaphore::new(1));
         let first = turn(&turns, TURN_WITHIN).await.unwrap();

@@ -3,8 +3,9 @@
 //! The program's allocator keeps what was freed for a second, in case it is wanted again, and keeps an empty page of
 //! each size on each thread for some thousand calls longer. It gives both back from within later calls only. A server
 //! that is idle after a flood makes none, and would hold what the flood took until the next one. So each thread that
-//! serves makes some calls after many connections were closed: ten seconds later the memory is gone. Not all the time:
-//! on a core that was idle such calls take half a millisecond, which is more than all the rest of an idle server.
+//! serves makes some calls after a crowd of connections has left: ten seconds later all but a few MiB are given back.
+//! Not all the time: on a core that was idle such calls take half a millisecond, which is more than all the rest of an
+//! idle server.
 //!
 //! Invariant: it asks nothing of the allocator but what any program may, and touches none of what it gets; with another
 //! allocator it costs as little and does nothing.
@@ -14,9 +15,6 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use crate::runtime::ConnectionNumbers;
-
-/// As many closed connections are a flood.
-const MANY: u64 = 100;
 
 /// So often it makes its calls after one, and how long it waits before each: an empty page is kept through four looks at
 /// it.
@@ -32,10 +30,10 @@ const LITTLE: usize = 2 * 1024;
 /// second.
 const MUCH: usize = 4 * 1024 * 1024;
 
-/// Gives back what this thread has too much of, whenever many connections were closed.
+/// Gives back what this thread has too much of, whenever a crowd of connections has left.
 pub(super) async fn give_back(connections: ConnectionNumbers) -> Infallible {
     loop {
-        connections.closed_in_all(connections.closed() + MANY).await;
+        connections.crowd_leaves().await;
         let mut times = TIMES;
         while times > 0 {
             let closed = connections.closed();

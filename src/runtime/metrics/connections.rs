@@ -17,7 +17,7 @@ pub(super) const OPEN: &str = "quell_connections";
 pub(super) const REFUSED: &str = "quell_connections_refused_total";
 pub(super) const CUT: &str = "quell_connections_cut_total";
 
-/// After so many closed connections those who wait for that look.
+/// So many closed connections are a crowd that has left.
 const CROWD: u64 = 100;
 
 /// Why a connection found no place.
@@ -88,9 +88,10 @@ impl ConnectionNumbers {
         self.0.closed.load(Relaxed)
     }
 
-    /// Resolves when that many were closed in all, or up to a hundred more. Cancel safe.
+    /// Resolves when a hundred more have been closed than now, or up to twice as many. Cancel safe.
     #[cfg(feature = "server")]
-    pub(crate) async fn closed_in_all(&self, count: u64) {
+    pub(crate) async fn crowd_leaves(&self) {
+        let count = self.closed() + CROWD;
         loop {
             let mut told = std::pin::pin!(self.0.crowd_left.notified());
             // Joined before looking: none in between is missed.

@@ -82,15 +82,15 @@ impl State {
         self.threads.saturating_sub(self.lost.min(settings.max_lost))
     }
 
-    fn builder(&mut self) -> thread::Builder {
-        let builder = thread::Builder::new();
-        #[cfg(test)]
-        if self.refused > 0 {
-            self.refused -= 1;
-            // No system has so much memory for a stack.
-            return builder.stack_size(usize::MAX >> 2);
+    /// A thread that the system does not give, where a test wants that.
+    #[cfg(test)]
+    fn refuse(&mut self, builder: thread::Builder) -> thread::Builder {
+        if self.refused == 0 {
+            return builder;
         }
-        builder
+        self.refused -= 1;
+        // No system has so much memory for a stack.
+        builder.stack_size(usize::MAX >> 2)
     }
 }
 
@@ -156,7 +156,9 @@ impl Blocking {
         state.threads += 1;
         state.started += 1;
         let name = format!("{}-{}", self.settings.name, state.started);
-        let builder = state.builder().name(name);
+        let builder = thread::Builder::new().name(name);
+        #[cfg(test)]
+        let builder = state.refuse(builder);
         drop(state);
         let blocking = Arc::clone(self);
         if let Err(error) = builder.spawn(move || blocking.work_off()) {

@@ -146,8 +146,8 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     }
     let (coordinator, signal, repeat) = (call.coordinator().clone(), name.clone(), once.request());
     let id = key.id;
-    let send = async move { coordinator.signal_once(&key, &signal, data, repeat).await };
-    match call.carry_out(send, note_signal).await {
+    let command = async move { coordinator.signal_once(&key, &signal, data, repeat).await };
+    match call.carry_out(command, note_signal).await {
         Ok(()) => Ok(json(StatusCode::ACCEPTED, &accepted)?),
         Err(CommandError::Ended(record)) => {
             let told = ReceiptDto::not_running(&record);

@@ -95,7 +95,7 @@ mod tests {
     fn a_lone_cancel_is_watched_until_its_body_has_stopped() {
         let (mut vigil, now) = (Vigil::default(), Instant::now());
         assert!(vigil.begin(now));
-        assert!(vigil.goes_on(now) && vigil.goes_on(now + PATIENCE - SHORT));
+        assert!(vigil.goes_on(now) && vigil.goes_on(now + PATIENCE / 2));
         vigil.answered();
         assert!(!vigil.goes_on(now + SHORT));
         assert!(vigil.begin(now), "and the next one is watched again");

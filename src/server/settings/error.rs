@@ -76,6 +76,14 @@ pub enum SettingsError {
         /// The file.
         file: PathBuf,
     },
+    /// The file says who is let in, and others than the server's user and root may change it.
+    #[error("{file} says by `{key}` who is let in, and others may change it: run `chmod go-w {file}`, and `chown` if it is another user's", file = .file.display())]
+    OthersMayDecide {
+        /// The key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// The file is no TOML.
     #[error("cannot read {file} as TOML: line {line}: {reason}", file = .file.display())]
     Toml {

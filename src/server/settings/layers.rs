@@ -43,6 +43,17 @@ const KEYS: [&str; 30] = [
 /// Those whose value is secret.
 const SECRETS: [&str; 2] = ["api_tokens", "jwt_secret"];
 
+/// Those that say who is let in: whoever may change one is.
+const DOORS: [&str; 7] = [
+    "api_tokens",
+    "api_tokens_file",
+    "auth",
+    "jwt_audience",
+    "jwt_issuer",
+    "jwt_public_key_file",
+    "jwt_secret",
+];
+
 /// Those that may be given several times: as a list in the file, with commas between in a variable.
 const LISTS: [&str; 2] = ["cors_origin", "trusted_proxy"];
 
@@ -164,6 +175,10 @@ fn keys(file: &TomlFile) -> Result<Keys, SettingsError> {
     let secret = SECRETS.into_iter().find(|key| table.contains_key(*key));
     if let (true, Some(key)) = (file.others_may_read, secret) {
         return Err(SettingsError::OthersMayRead { key: key.to_owned(), file: file.path.clone() });
+    }
+    let door = DOORS.into_iter().find(|key| table.contains_key(*key));
+    if let (true, Some(key)) = (file.others_may_write, door) {
+        return Err(SettingsError::OthersMayDecide { key: key.to_owned(), file: file.path.clone() });
     }
     let keys = table.into_iter().map(|(key, value)| text(&file.path, key, value));
     Ok((keys.collect::<Result<_, _>>()?, commands))

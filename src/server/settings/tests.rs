@@ -362,6 +362,21 @@ fn i32_a_file_with_secrets_that_others_may_read_is_refused() {
 }
 
 #[test]
+fn i32_a_file_that_others_may_change_does_not_say_who_is_let_in() {
+    for text in
+        ["api_tokens_file = \"tokens\"", "auth = \"none\"", "auth = \"jwt\"\njwt_public_key_file = \"k\""]
+    {
+        let mut file = toml(text);
+        file.others_may_write = true;
+        let error = resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).unwrap_err().to_string();
+        assert!(error.contains("run `chmod go-w quell.toml`"), "{error}");
+    }
+    let mut file = toml("bind = \"h:1\"");
+    file.others_may_write = true;
+    assert!(resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).is_ok());
+}
+
+#[test]
 fn a_value_in_a_message_stays_on_one_line() {
     let line = refused(&[("QUELL_BIND", "a\nb\u{1b}[31m")], "");
     assert!(!line.contains('\n') && !line.contains('\u{1b}'), "{line:?}");

@@ -56,6 +56,10 @@ pub struct RuntimeSettings {
     pub max_blocking: usize,
     /// Processes of isolated bodies and commands at once; the rest waits in line, `running`. 256 by default.
     pub max_processes: usize,
+    /// The soft limit of open files that each of these processes begins with, where its model sets none
+    /// ([`ModelSettings::open_files_limit`](crate::ModelSettings::open_files_limit)); none, the default, is that of this
+    /// process. For a host that raises its own: many a program goes through all numbers up to that limit.
+    pub process_open_files: Option<u64>,
     /// How many of each task's newest events are kept; 10,000 by default, at least 1.
     pub keep_events: i64,
     /// How long a finished task is kept, with its events; none, the default, keeps it for ever. Older ones are
@@ -90,6 +94,7 @@ impl Default for RuntimeSettings {
             max_body_threads: 64,
             max_blocking: 512,
             max_processes: 256,
+            process_open_files: None,
             keep_events: 10_000,
             retention: None,
             synchronous_normal: false,
@@ -113,6 +118,7 @@ impl fmt::Debug for RuntimeSettings {
             .field("max_body_threads", &self.max_body_threads)
             .field("max_blocking", &self.max_blocking)
             .field("max_processes", &self.max_processes)
+            .field("process_open_files", &self.process_open_files)
             .field("keep_events", &self.keep_events)
             .field("retention", &self.retention)
             .field("synchronous_normal", &self.synchronous_normal)
@@ -269,7 +275,7 @@ async fn connect(opened: Opened, settings: &RuntimeSettings) -> Result<Coordinat
     let readers = Readers::start([database.reader()?, database.reader()?])?;
     let services = Arc::new(Services::new(node, registry, pool, readers, Arc::new(metrics), settings));
 
-    isolated::prepare(&services, settings.max_processes)?;
+    isolated::prepare(&services, settings)?;
     let (settled, waiting) = (recovered.settled, recovered.waiting.len());
     let roster = roster(settings, services.registry.places(), &recovered, &created);
 

@@ -23,11 +23,19 @@ pub struct FilesError {
     room: usize,
 }
 
+/// What [`make_room`] found.
+pub(super) struct Room {
+    /// How many connections there may be.
+    pub(super) connections: usize,
+    /// The soft limit before it was raised: what the programs that this server starts are used to. None is no limit.
+    pub(super) before: Option<u64>,
+}
+
 /// Raises the limit of this process as far as it may go, and says how many connections there may be.
 ///
 /// # Errors
 /// Where more were asked for than there is room.
-pub(super) fn make_room(asked: Option<usize>) -> Result<usize, FilesError> {
+pub(super) fn make_room(asked: Option<usize>) -> Result<Room, FilesError> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || (limit.maximum.is_none() && limit.current.is_some()) {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -35,7 +43,8 @@ pub(super) fn make_room(asked: Option<usize>) -> Result<usize, FilesError> {
             tracing::warn!(%error, "the limit of open files stays as it is");
         }
     }
-    fit(asked, getrlimit(Resource::Nofile).current)
+    let connections = fit(asked, getrlimit(Resource::Nofile).current)?;
+    Ok(Room { connections, before: limit.current })
 }
 
 /// Warns where there is less room than by default and nobody asked for less. For a server that has come up: one that

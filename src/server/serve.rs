@@ -126,7 +126,7 @@ pub fn serve_with(settings: &Settings, say: Say, more: More) -> Result<(), Serve
 
 async fn run(settings: &Settings, say: Say, more: More) -> Result<(), ServeError> {
     let signals = Signals::own(settings.shutdown_grace).map_err(ServeError::Signals)?;
-    let max_connections = files::make_room(settings.http.max_connections)?;
+    let room = files::make_room(settings.http.max_connections)?;
     let listener = listen(&settings.bind).await?;
     // What is wrong with the credentials is told before the database is opened.
     let auth = Auth::find(settings, listener.local_addr().map_err(ServeError::Http)?)?;
@@ -134,8 +134,9 @@ async fn run(settings: &Settings, say: Say, more: More) -> Result<(), ServeError
     if settings.synchronous == Synchronous::Normal {
         say(&Said::MayLoseWrites);
     }
-    let coordinator = Runtime::start(&settings.database_url, registry, runtime_settings(settings)).await?;
-    let served = with_runtime(settings, say, signals, (listener, max_connections), auth, &coordinator).await;
+    let for_runtime = runtime_settings(settings, room.before);
+    let coordinator = Runtime::start(&settings.database_url, registry, for_runtime).await?;
+    let served = with_runtime(settings, say, signals, (listener, room.connections), auth, &coordinator).await;
     if served.is_err() {
         coordinator.shutdown(settings.shutdown_grace).await;
     }
@@ -204,7 +205,7 @@ fn data_dir(folder: &Path) -> Result<DataDir, ServeError> {
         .map_err(|error| ServeError::DataDir { folder: folder.to_owned(), reason: error.to_string() })
 }
 
-fn runtime_settings(settings: &Settings) -> RuntimeSettings {
+fn runtime_settings(settings: &Settings, process_open_files: Option<u64>) -> RuntimeSettings {
     RuntimeSettings {
         max_running: settings.max_running,
         max_pending: settings.max_pending,
@@ -215,6 +216,7 @@ fn runtime_settings(settings: &Settings) -> RuntimeSettings {
         max_body_threads: settings.max_body_threads,
         max_blocking: settings.max_blocking,
         max_processes: settings.max_processes,
+        process_open_files,
         synchronous_normal: settings.synchronous == Synchronous::Normal,
         ..RuntimeSettings::default()
     }

@@ -16,6 +16,7 @@ use super::keeper::Keeper;
 /// A body's place on the thread, while it may have a process.
 pub(crate) struct Seat {
     pub(super) keeper: Arc<Keeper>,
+    pub(super) open_files: Option<u64>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -26,12 +27,14 @@ pub(crate) struct Children {
     /// Room for cleanups: apart, for they must not wait for bodies that wait for them to be done.
     cleaning: Arc<Semaphore>,
     keeper: Arc<Keeper>,
+    open_files: Option<u64>,
     _closing: DropGuard,
 }
 
 impl Children {
-    /// Starts the thread; at most `limit` children live at the same time, what comes beyond waits in line.
-    pub(crate) fn start(limit: usize) -> io::Result<Self> {
+    /// Starts the thread; at most `limit` children live at the same time, what comes beyond waits in line. Each begins
+    /// with that soft limit of `open_files`, unless its own limits say one; none is this process's.
+    pub(crate) fn start(limit: usize, open_files: Option<u64>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let closing = CancellationToken::new();
@@ -45,7 +48,14 @@ impl Children {
             kept.close();
         })?;
         let room = || Arc::new(Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { thread: handle, room: room(), cleaning: room(), keeper, _closing: closing.drop_guard() })
+        Ok(Self {
+            thread: handle,
+            room: room(),
+            cleaning: room(),
+            keeper,
+            open_files,
+            _closing: closing.drop_guard(),
+        })
     }
 
     /// Does something with a child for a cleanup, on the thread of the children; none where that thread has ended.
@@ -59,10 +69,11 @@ impl Children {
     {
         let (mut reply, answer) = oneshot::channel();
         let (cleaning, keeper) = (Arc::clone(&self.cleaning), Arc::clone(&self.keeper));
+        let open_files = self.open_files;
         self.thread.spawn(async move {
             let work = async {
                 let place = cleaning.acquire_owned().await.ok()?;
-                Some(work(Seat { keeper, _place: place }).await)
+                Some(work(Seat { keeper, open_files, _place: place }).await)
             };
             let done = tokio::select! {
                 biased;
@@ -87,6 +98,7 @@ where
     F: FnOnce(Seat) -> BoxFuture<'static, BodyEnd> + Send + 'static,
 {
     let (room, keeper, pool) = (Arc::clone(&children.room), Arc::clone(&children.keeper), pool.clone());
+    let open_files = children.open_files;
     children.thread.spawn(async move {
         let control = attempt.control();
         let place = tokio::select! {
@@ -102,7 +114,7 @@ where
                 if control.is_stop_requested() {
                     BodyEnd::Dropped
                 } else {
-                    body(Seat { keeper, _place: place }).await
+                    body(Seat { keeper, open_files, _place: place }).await
                 }
             }
         };

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
-    Resource, Rlimit, Signal, getpid, getppid, set_parent_process_death_signal, setrlimit, setsid,
+    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
 };
 
 use super::super::limits::ChildLimits;
 
 /// The first argument of every child.
 const MARK: &str = "--quell-child";
+
+const OPEN_FILES: &str = "the limit of open files";
 
 /// The only argument of a keeper.
 pub(super) const KEEPER_MARK: &str = "--quell-keeper";
@@ -30,6 +32,8 @@ pub(crate) struct Order {
     /// The process that must be alive.
     pub(crate) parent: i32,
     pub(crate) limits: ChildLimits,
+    /// The soft limit of open files, where the limits set none; none is the parent's.
+    pub(super) open_files: Option<u64>,
     /// The program to become, with its arguments; none for a body of this executable.
     pub(crate) program: Vec<OsString>,
 }
@@ -64,7 +68,7 @@ fn is_marked(mark: &str) -> bool {
 impl Order {
     /// An order of this process.
     pub(crate) fn new(limits: ChildLimits, program: Vec<OsString>) -> Self {
-        Self { parent: getpid().as_raw_nonzero().get(), limits, program }
+        Self { parent: getpid().as_raw_nonzero().get(), limits, open_files: None, program }
     }
 
     /// The arguments that carry it.
@@ -77,6 +81,7 @@ impl Order {
             number(self.limits.memory),
             number(cpu),
             number(self.limits.files),
+            number(self.open_files),
         ];
         words.into_iter().map(OsString::from).chain(self.program.iter().cloned()).collect()
     }
@@ -101,7 +106,8 @@ impl Order {
             cpu: limit(word()?)?.map(Duration::from_secs),
             files: limit(word()?)?,
         };
-        Ok(Self { parent, limits, program: args.collect() })
+        let open_files = limit(word()?)?;
+        Ok(Self { parent, limits, open_files, program: args.collect() })
     }
 }
 
@@ -125,7 +131,12 @@ pub(crate) fn arm(order: &Order) -> Result<(), Failed> {
     set(Resource::As, "the memory limit", limits.memory, 0)?;
     // The soft limit sends SIGXCPU, which tells what it was; the hard one, a second later, SIGKILL.
     set(Resource::Cpu, "the limit of processor time", limits.cpu.map(whole_seconds), 1)?;
-    set(Resource::Nofile, "the limit of open files", limits.files, 0)?;
+    set(Resource::Nofile, OPEN_FILES, limits.files, 0)?;
+    if let (None, Some(soft)) = (limits.files, order.open_files) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let rlimit = Rlimit { current: Some(maximum.map_or(soft, |most| most.min(soft))), maximum };
+        setrlimit(Resource::Nofile, rlimit).map_err(|error| Failed::System(OPEN_FILES, error))?;
+    }
     if !limits.is_empty() {
         // A limit that is met would otherwise write a core as large as what was limited.
         set(Resource::Core, "the core limit", Some(0), 0)?;
@@ -173,6 +184,7 @@ mod tests {
         let limits =
             ChildLimits { memory: Some(1 << 30), cpu: Some(Duration::from_millis(1_500)), files: None };
         let order = Order::new(limits, vec!["/bin/tar".into(), "--create file".into(), "".into()]);
+        let order = Order { open_files: Some(1_024), ..order };
         let read = Order::from_args(order.to_args().into_iter()).unwrap();
         let cpu = Some(Duration::from_secs(2));
         assert_eq!(read, Order { limits: ChildLimits { cpu, ..limits }, ..order });
@@ -180,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_is_no_order_is_refused() {
-        for words in [&[][..], &["--quell-child"], &["--quell-child", "x", "-", "-", "-"], &["-", "1", "-"]] {
+        for words in
+            [&[][..], &["--quell-child"], &["--quell-child", "x", "-", "-", "-", "-"], &["-", "1", "-"]]
+        {
             assert!(Order::from_args(words.iter().map(OsString::from)).is_err(), "{words:?}");
         }
         assert!(!is_child());

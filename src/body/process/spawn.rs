@@ -52,10 +52,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a child, which makes a session of its own first. To be called on the thread of the children only.
     pub(crate) fn spawn(launch: &Launch, seat: &Seat) -> io::Result<Self> {
+        let order = Order { open_files: seat.open_files, ..launch.order.clone() };
         let mut command = Command::new(ITSELF);
         command
             .arg0("quell-child")
-            .args(launch.order.to_args())
+            .args(order.to_args())
             .stdin(if launch.has_input { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

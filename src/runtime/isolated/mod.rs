@@ -99,7 +99,10 @@ pub(crate) fn no_entry() -> Option<crate::body::BodyEnd> {
 }
 
 /// Starts the thread of processes, where there are models that need it.
-pub(crate) fn prepare(services: &super::services::Services, limit: usize) -> std::io::Result<()> {
+pub(crate) fn prepare(
+    services: &super::services::Services,
+    settings: &super::RuntimeSettings,
+) -> std::io::Result<()> {
     let mut isolated = services.registry.models().filter(|model| model.kind.is_process());
     let Some(model) = isolated.next() else { return Ok(()) };
     if !MAIN_ASKED.load(Ordering::SeqCst) {
@@ -110,11 +113,12 @@ pub(crate) fn prepare(services: &super::services::Services, limit: usize) -> std
     }
     #[cfg(target_os = "linux")]
     {
-        let children = crate::body::process::Children::start(limit)?;
+        let (limit, open_files) = (settings.max_processes, settings.process_open_files);
+        let children = crate::body::process::Children::start(limit, open_files)?;
         // Err: prepared twice, which nobody does.
         let _ = services.children.set(children);
     }
     #[cfg(not(target_os = "linux"))]
-    let _ = limit;
+    let _ = settings;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a program gets, what becomes of what it prints, and how its end is told.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -125,6 +126,31 @@ async fn a_program_leads_a_session_of_its_own_and_has_no_terminal() {
     let task = client.command("look", json!({})).await;
     client.ended(&task).await;
     assert_eq!(lines(&events(&client, &task).await, "stdout"), ["alone", "no terminal"]);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_program_may_open_as_many_files_as_who_started_the_server() {
+    let table = [script("plain", "ulimit -Sn", ""), script("own", "ulimit -Sn", "open_files_limit = 64")];
+    let home = home_with(&table.concat());
+    let plain = home.command(&[]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -Sn 300; exec \"$0\" \"$@\""])
+        .arg(plain.get_program())
+        .args(plain.get_args());
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(home.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Server::of(&home, command).await;
+    let limits = fs::read_to_string(server.proc("limits")).unwrap();
+    let raised = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert!(!raised.contains(" 300 "), "the server has raised its own: {raised}");
+    let client = server.client("alice");
+    for (name, files) in [("plain", "300"), ("own", "64")] {
+        let task = client.command(name, json!({})).await;
+        client.ended(&task).await;
+        assert_eq!(lines(&events(&client, &task).await, "stdout"), [files]);
+    }
     server.stop().await;
 }
 

@@ -167,6 +167,11 @@ impl Pool {
         self.0.queue.spawn(label, future)
     }
 
+    /// Whether a thread has nothing to do: bodies do not take all there is.
+    pub(crate) fn is_any_idle(&self) -> bool {
+        self.0.queue.is_any_idle()
+    }
+
     /// A body will be woken in a moment: a thread that sleeps is woken for it now. Where none does, nothing happens.
     pub(crate) fn expect(&self) {
         self.0.queue.expect();

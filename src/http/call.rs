@@ -261,14 +261,16 @@ impl Call {
         }
     }
 
-    /// Carries a command out, also where the client leaves meanwhile; `note` says in the audit log what came of it.
+    /// Carries a command out, also where the client leaves meanwhile; `note` says in the audit log what was done, and
+    /// the problem is named there.
     pub(super) async fn carry_out<T: Send + 'static>(
         &mut self,
-        command: impl Future<Output = T> + Send + 'static,
+        command: impl Future<Output = Result<T, Problem>> + Send + 'static,
         note: Note<T>,
-    ) -> T {
+    ) -> Result<T, Problem> {
         let Some(entry) = self.entry.take() else { return command.await };
-        let (done, entry) = Carried::new(self.coordinator().clone(), entry, command, note).await;
+        let left = Arc::clone(&self.site.options.left);
+        let (done, entry) = Carried::new(self.coordinator().clone(), left, entry, command, note).await;
         self.entry = Some(entry);
         done
     }

@@ -52,8 +52,6 @@ pub(super) async fn cancel_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     Ok(answer)
 }
 
-fn note_cancel(entry: &mut Entry, cancelled: &Result<(TaskId, Receipt), Problem>) {
-    if let Ok((id, receipt)) = cancelled {
-        entry.done(ReceiptDto::new(*id, receipt).word());
-    }
+fn note_cancel(entry: &mut Entry, (id, receipt): &(TaskId, Receipt)) {
+    entry.done(ReceiptDto::new(*id, receipt).word());
 }

@@ -53,7 +53,7 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
     }
     let (coordinator, dry_run) = (call.coordinator().clone(), body.dry_run);
     let cancel = async move {
-        let told = coordinator.cancel_found(found, more, options).await?;
+        let told = coordinator.cancel_found(found, more, options).await.map_err(Problem::from)?;
         let word = match (dry_run, told.cancelling, told.cancelled) {
             (true, ..) => "dry_run",
             (false, 0, 0) => "not_running",
@@ -62,7 +62,7 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
         };
         Ok((told, word))
     };
-    let (told, _) = call.carry_out(cancel, note_cancels).await.map_err(Problem::from)?;
+    let (told, _) = call.carry_out(cancel, note_cancels).await?;
     let mut answer = once.answer(call, None, StatusCode::OK, &CancelledManyDto::from(&told)).await?;
     if let Some((name, value)) = wait.map(Wait::applied) {
         add_header(&mut answer, name, value);
@@ -70,10 +70,8 @@ pub(super) async fn cancel_tasks<U: Principal>(call: &mut Call) -> Result<HttpRe
     Ok(answer)
 }
 
-fn note_cancels(entry: &mut Entry, cancelled: &Result<(CancelledMany, &'static str), Refusal>) {
-    if let Ok((_, word)) = cancelled {
-        entry.done(word);
-    }
+fn note_cancels(entry: &mut Entry, (_, word): &(CancelledMany, &'static str)) {
+    entry.done(word);
 }
 
 /// The unfinished tasks that the user may cancel, as many as one call takes; and whether there may be more.

@@ -3,8 +3,12 @@
 //! It deliberately has no setting for what clients are promised: sizes, formats and names.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
+use super::carried::MAX_LEFT;
 use super::gate::Gate;
 use super::limits::{RateLimit, StreamLimit};
 use super::proxies::TrustedProxies;
@@ -27,6 +31,8 @@ pub struct HttpOptions {
     pub(super) proxies: TrustedProxies,
     pub(super) rate_limit: Option<RateLimit>,
     pub(super) stream_limit: Option<StreamLimit>,
+    /// Places for commands whose clients have left.
+    pub(super) left: Arc<Semaphore>,
 }
 
 impl Default for HttpOptions {
@@ -40,6 +46,7 @@ impl Default for HttpOptions {
             proxies: TrustedProxies::default(),
             rate_limit: None,
             stream_limit: None,
+            left: Arc::new(Semaphore::new(MAX_LEFT)),
         }
     }
 }

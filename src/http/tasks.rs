@@ -36,7 +36,9 @@ pub(super) async fn start_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     let wait = Wait::of(call.headers());
     let record = match wait {
         Some(wait) => {
-            call.write_entry();
+            if !wait.duration().is_zero() {
+                call.write_entry();
+            }
             at_the_end_of(wait, call.coordinator(), started).await
         }
         None => started,
@@ -69,16 +71,25 @@ async fn start_or_find(
     let mut before = once.before(call).await?;
     if matches!(before, Before::Nothing) {
         let (coordinator, repeat) = (call.coordinator().clone(), once.request());
-        let start = async move { coordinator.start_once(request, repeat).await };
-        match call.carry_out(start, note_start).await {
-            Ok(record) => {
-                call.is_about(&record.key);
-                return Ok(Started::Task(record));
+        let start = async move {
+            match coordinator.start_once(request, repeat).await {
+                Ok(record) => Ok(Some(record)),
+                Err(StartError::KeyTaken) => Ok(None),
+                Err(error) => Err(Problem::from(error)),
             }
-            // The client of the first one left while it was under way: it is done by now.
-            Err(StartError::KeyTaken) => before = once.before(call).await?,
-            Err(error) => return Err(error.into()),
+        };
+        let note = |entry: &mut Entry, made: &Option<Record>| {
+            if let Some(record) = made {
+                entry.task(record.key.to_string());
+                entry.done("started");
+            }
+        };
+        if let Some(record) = call.carry_out(start, note).await? {
+            call.is_about(&record.key);
+            return Ok(Started::Task(record));
         }
+        // The client of the first one left while it was under way: it is done by now.
+        before = once.before(call).await?;
     }
     match before {
         Before::Nothing => Err(Problem::key_in_use()),
@@ -94,13 +105,6 @@ async fn start_or_find(
             }
             Ok(Started::Answered(answer))
         }
-    }
-}
-
-fn note_start(entry: &mut Entry, made: &Result<Record, StartError>) {
-    if let Ok(record) = made {
-        entry.task(record.key.to_string());
-        entry.done("started");
     }
 }
 
@@ -124,8 +128,8 @@ pub(super) async fn patch_task<U: Principal>(call: &mut Call) -> Result<HttpResp
     let timeout = bodies::patch(call.body().await?.as_deref())?;
     call.check_existing(&user, &key).await?;
     let coordinator = call.coordinator().clone();
-    let patch = async move { coordinator.set_timeout(&key, timeout).await };
-    let record = call.carry_out(patch, note_patch).await.map_err(Problem::from)?;
+    let patch = async move { coordinator.set_timeout(&key, timeout).await.map_err(Problem::from) };
+    let record = call.carry_out(patch, |entry, _| entry.done("patched")).await?;
     Ok(json(StatusCode::OK, &TaskDto::from(&record))?)
 }
 
@@ -146,36 +150,45 @@ pub(super) async fn signal_task<U: Principal>(call: &mut Call) -> Result<HttpRes
     }
     let (coordinator, signal, repeat) = (call.coordinator().clone(), name.clone(), once.request());
     let id = key.id;
-    let command = async move { coordinator.signal_once(&key, &signal, data, repeat).await };
-    match call.carry_out(command, note_signal).await {
-        Ok(()) => Ok(json(StatusCode::ACCEPTED, &accepted)?),
-        Err(CommandError::Ended(record)) => {
+    let command = async move {
+        match coordinator.signal_once(&key, &signal, data, repeat).await {
+            Ok(()) => Ok(Sent::Accepted),
+            Err(CommandError::Ended(record)) => Ok(Sent::Ended(record)),
+            Err(CommandError::KeyTaken) => Ok(Sent::Before),
+            Err(error) => Err(Problem::from(error)),
+        }
+    };
+    match call.carry_out(command, note_signal).await? {
+        Sent::Accepted => Ok(json(StatusCode::ACCEPTED, &accepted)?),
+        Sent::Ended(record) => {
             let told = ReceiptDto::not_running(&record);
             Ok(once.answer(call, Some(id), told.status(), &told).await?)
         }
         // The client of the first one left while it was under way: it is done by now.
-        Err(CommandError::KeyTaken) => match once.before(call).await? {
+        Sent::Before => match once.before(call).await? {
             Before::Answer(answer, _) => {
                 call.replayed(None);
                 Ok(answer)
             }
             Before::Nothing | Before::Started(_) => Err(Problem::key_in_use().into()),
         },
-        Err(error) => Err(Problem::from(error).into()),
     }
 }
 
-fn note_patch(entry: &mut Entry, patched: &Result<Record, CommandError>) {
-    if patched.is_ok() {
-        entry.done("patched");
-    }
+/// What came of a signal.
+enum Sent {
+    Accepted,
+    /// Its task has ended.
+    Ended(Box<Record>),
+    /// It was sent by an earlier request.
+    Before,
 }
 
-fn note_signal(entry: &mut Entry, sent: &Result<(), CommandError>) {
+fn note_signal(entry: &mut Entry, sent: &Sent) {
     match sent {
-        Ok(()) => entry.done("accepted"),
-        Err(CommandError::Ended(record)) => entry.done(ReceiptDto::not_running(record).word()),
-        Err(_) => {}
+        Sent::Accepted => entry.done("accepted"),
+        Sent::Ended(record) => entry.done(ReceiptDto::not_running(record).word()),
+        Sent::Before => {}
     }
 }
 

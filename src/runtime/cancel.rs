@@ -4,7 +4,6 @@
 //! guarded step takes effect. Whatever is answered is durable.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -37,29 +36,6 @@ pub(crate) enum Found {
     Ended,
     /// It does not run here.
     Elsewhere,
-}
-
-/// How many wait for the end of a task that they have cancelled.
-#[derive(Debug, Default)]
-pub(crate) struct Asking(AtomicUsize);
-
-/// One of them, until it is dropped.
-struct Asks<'a> {
-    all: &'a Asking,
-    /// Nobody else did when it began.
-    is_alone: bool,
-}
-
-impl Asking {
-    fn begin(&self) -> Asks<'_> {
-        Asks { all: self, is_alone: self.0.fetch_add(1, Relaxed) == 0 }
-    }
-}
-
-impl Drop for Asks<'_> {
-    fn drop(&mut self) {
-        self.all.0.fetch_sub(1, Relaxed);
-    }
 }
 
 /// Cancels a task that runs here, by one message.
@@ -117,9 +93,8 @@ async fn read(services: &Services, key: &TaskKey) -> Result<Record, CommandError
 
 async fn ask_actor(services: &Services, id: TaskId, options: &CancelOptions) -> Result<Found, CommandError> {
     let (reply, answer) = oneshot::channel();
-    let asking = services.asking.begin();
-    services.command(Cancel { id, ask: ask_of(services, options), reply })?;
-    if asking.is_alone {
+    let is_alone = services.command(Cancel { id, ask: ask_of(services, options), reply })?;
+    if is_alone {
         // The thread that will drop the body and the coordinator's are woken side by side, not one by the other.
         services.pool.expect();
     }
@@ -199,21 +174,4 @@ async fn cancel_pending(
         return Ok(Found::Elsewhere);
     }
     Ok(receipt.map_or(Found::Ended, Found::Receipt))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_asks_while_another_waits_is_not_alone() {
-        let asking = Asking::default();
-        let first = asking.begin();
-        let second = asking.begin();
-        assert!(first.is_alone && !second.is_alone);
-        drop(first);
-        assert!(!asking.begin().is_alone, "the second still waits");
-        drop(second);
-        assert!(asking.begin().is_alone);
-    }
 }

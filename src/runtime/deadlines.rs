@@ -115,8 +115,8 @@ impl Deadlines {
         self.0.changed.notify_one();
     }
 
-    /// Puts off waking the thread until what this gives is dropped: what is set now will probably be removed in a
-    /// moment. To be held by one at a time, and for a moment only, for all timers wait with it.
+    /// Puts off waking the thread until what this gives is dropped: whoever sets timers now has something more urgent to
+    /// do than a system call. To be held by one at a time, and for a moment only, for all timers wait with it.
     pub(crate) fn quiet(&self) -> Quiet {
         self.0.lock().is_quiet = true;
         Quiet(self.clone())

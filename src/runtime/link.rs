@@ -38,7 +38,7 @@ impl Services {
     pub(crate) fn ask_itself(&self, cancel: Cancel) -> Result<(), Refusal> {
         match self.link() {
             Some(link) => link.ask(cancel),
-            None => self.command(cancel),
+            None => self.command(cancel).map(drop),
         }
     }
 

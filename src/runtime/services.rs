@@ -12,7 +12,6 @@ use crate::body::Pool;
 use crate::store::{Answer, Readers, StoreError, Write};
 use crate::task::Record;
 
-use super::cancel::Asking;
 use super::coordinator::CoordinatorActor;
 use super::db_actor::{DbActor, must_survive};
 use super::deadlines::Deadlines;
@@ -139,7 +138,6 @@ pub(crate) struct Services {
     pub(crate) metrics: Arc<Metrics>,
     /// Requests with a key that are under way.
     pub(crate) under_way: Arc<UnderWay>,
-    pub(super) asking: Asking,
     pub(crate) lost: Lost,
     /// Room for events that wait for the disk, in KiB.
     pub(crate) event_room: Arc<Semaphore>,
@@ -191,7 +189,6 @@ impl Services {
             lost: Lost::new(Arc::clone(&metrics)),
             metrics,
             under_way: Arc::default(),
-            asking: Asking::default(),
             event_room: Arc::new(Semaphore::new(EVENT_KIB)),
             closing: CancellationToken::new(),
             actor_gone: CancellationToken::new(),
@@ -255,18 +252,19 @@ impl Services {
         }
     }
 
-    /// A command from outside: refused where too many wait.
-    pub(crate) fn command<M>(&self, message: M) -> Result<(), Refusal>
+    /// A command from outside: refused where too many wait. True where no other one waits.
+    pub(crate) fn command<M>(&self, message: M) -> Result<bool, Refusal>
     where
         M: Message<Result = ()> + Send + 'static,
         CoordinatorActor: actix::Handler<M>,
     {
-        if self.commands.fetch_add(1, Ordering::SeqCst) >= MAX_COMMANDS {
+        let before = self.commands.fetch_add(1, Ordering::SeqCst);
+        if before >= MAX_COMMANDS {
             self.commands.fetch_sub(1, Ordering::SeqCst);
             return Err(Refusal::Busy);
         }
         if self.coordinator.get().is_some_and(|addr| addr.try_send(message).is_ok()) {
-            Ok(())
+            Ok(before == 0)
         } else {
             self.command_taken();
             Err(Refusal::Stopped)

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::settings::{Secret, TokenSource};
@@ -33,6 +33,9 @@ pub enum TokenError {
     /// Others may read it.
     #[error("the token file {file} is open to other users: run `chmod 600 {file}`", file = .0.display())]
     Open(PathBuf),
+    /// It is somebody else's.
+    #[error("the token file {file} belongs to another user: run `chown`, or remove it", file = .0.display())]
+    Foreign(PathBuf),
     /// It holds no token.
     #[error("the token file {file} holds no token", file = .0.display())]
     Empty(PathBuf),
@@ -145,8 +148,12 @@ fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
         Err(error) => return Err(unreadable(error)),
     };
     // The open file is asked, not the path: what was checked is what is read.
-    if file.metadata().map_err(unreadable)?.permissions().mode() & 0o077 != 0 {
+    let metadata = file.metadata().map_err(unreadable)?;
+    if metadata.permissions().mode() & 0o077 != 0 {
         return Err(TokenError::Open(path.to_owned()));
+    }
+    if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
+        return Err(TokenError::Foreign(path.to_owned()));
     }
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;

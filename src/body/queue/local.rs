@@ -181,11 +181,9 @@ impl Local {
             if let Some(ready) = self.take_shared().or_else(|| self.take_others()) {
                 break Some(ready);
             }
-            if bed.take_expects() {
+            if sleepers.sleep(bed, || queue.is_ready() || self.hand.is_leaving()) {
                 self.wait_awake();
-                continue;
             }
-            sleepers.sleep(bed, || queue.is_ready() || self.hand.is_leaving());
         };
         sleepers.end_search(|| queue.is_ready());
         found

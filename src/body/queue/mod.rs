@@ -108,6 +108,17 @@ impl Queue {
         task
     }
 
+    /// Whether a thread has nothing to do.
+    pub(super) fn is_any_idle(&self) -> bool {
+        self.sleepers.is_any_idle()
+    }
+
+    /// How many threads sleep.
+    #[cfg(test)]
+    pub(super) fn asleep(&self) -> usize {
+        self.sleepers.asleep()
+    }
+
     /// Something will be ready in a moment: a thread that sleeps is woken for it now.
     pub(super) fn expect(&self) {
         self.sleepers.expect();

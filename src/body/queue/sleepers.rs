@@ -48,11 +48,6 @@ impl Bed {
         let (is_called, expects) = (AtomicBool::new(false), AtomicBool::new(false));
         Arc::new(Self { number, is_called, expects, thread: current() })
     }
-
-    /// Whether its thread was woken for what is still to come. Says so once.
-    pub(super) fn take_expects(&self) -> bool {
-        self.expects.swap(false, Relaxed)
-    }
 }
 
 impl Sleepers {
@@ -66,6 +61,17 @@ impl Sleepers {
         if self.asleep.load(Relaxed) > 0 && self.searching.load(Relaxed) == 0 {
             self.wake(false, |_| true, || self.searching.load(Relaxed) == 0);
         }
+    }
+
+    /// Whether a thread has nothing to do, asleep or looking for something.
+    pub(super) fn is_any_idle(&self) -> bool {
+        self.asleep.load(Relaxed) > 0 || self.searching.load(Relaxed) > 0
+    }
+
+    /// How many sleep.
+    #[cfg(test)]
+    pub(super) fn asleep(&self) -> usize {
+        self.asleep.load(Relaxed)
     }
 
     /// Something will be put in in a moment: one thread is woken for it now, if all of them sleep.
@@ -113,8 +119,9 @@ impl Sleepers {
         }
     }
 
-    /// Sleeps until this thread is called, unless it `must_stay` awake. It is searching before and after.
-    pub(super) fn sleep(&self, bed: &Arc<Bed>, must_stay: impl FnOnce() -> bool) {
+    /// Sleeps until this thread is called, unless it `must_stay` awake. It is searching before and after. True where it
+    /// was called for what is still to come.
+    pub(super) fn sleep(&self, bed: &Arc<Bed>, must_stay: impl FnOnce() -> bool) -> bool {
         let mut beds = self.lock();
         bed.is_called.store(false, Relaxed);
         beds.push(Arc::clone(bed));
@@ -128,13 +135,14 @@ impl Sleepers {
                 beds.remove(at);
                 self.asleep.store(beds.len(), Relaxed);
                 self.searching.fetch_add(1, SeqCst);
-                return;
+                return false;
             }
         }
         // Others may unpark this thread for reasons of their own.
         while !bed.is_called.load(Acquire) {
             park();
         }
+        bed.expects.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Bed>>> {

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::atomic::AtomicBool;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use super::*;
 
@@ -60,6 +61,12 @@ fn what_is_expected_is_run_when_it_comes_and_who_waits_in_vain_goes_back_to_slee
         if number % 3 > 0 {
             assert_alive(&pool);
         }
+    }
+    pool.expect();
+    let (began, all) = (Instant::now(), pool.threads());
+    while pool.0.queue.asleep() < all {
+        assert!(began.elapsed() < Duration::from_secs(20), "a thread waits for what never comes");
+        std::thread::yield_now();
     }
     pool.close();
     pool.expect();

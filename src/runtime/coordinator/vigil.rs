@@ -55,21 +55,24 @@ impl Vigil {
 
 /// Keeps the coordinator's thread awake until a body has stopped, for [`PATIENCE`] at the most.
 pub(super) fn keep(actor: &mut CoordinatorActor, ctx: &mut Context<CoordinatorActor>) {
-    if actor.vigil.begin(Instant::now()) {
-        ctx.spawn(Awake { _quiet: actor.services.deadlines.quiet() });
+    // Where bodies keep all threads, the processors have something better to do.
+    if actor.services.pool.is_any_idle() && actor.vigil.begin(Instant::now()) {
+        ctx.spawn(Awake { _quiet: actor.services.deadlines.quiet(), has_looked: false });
     }
 }
 
 struct Awake {
-    /// The timers that a cancel sets are removed with its answer.
+    /// A timer that the cancel sets wakes its thread when the body has been told, and not before.
     _quiet: Quiet,
+    /// The task's actor has had its turn, and has told the body.
+    has_looked: bool,
 }
 
 impl ActorFuture<CoordinatorActor> for Awake {
     type Output = ();
 
     fn poll(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         actor: &mut CoordinatorActor,
         _: &mut Context<CoordinatorActor>,
         cx: &mut TaskContext<'_>,
@@ -77,9 +80,11 @@ impl ActorFuture<CoordinatorActor> for Awake {
         if !actor.vigil.goes_on(Instant::now()) {
             return Poll::Ready(());
         }
-        // The body's thread may need this very core.
-        std::thread::yield_now();
-        // The mailbox is looked at before this is asked again, and so is everything else on this thread.
+        if std::mem::replace(&mut self.has_looked, true) {
+            // The body's thread may need this very core.
+            std::thread::yield_now();
+        }
+        // The mailbox is looked at before this is asked again.
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -43,15 +43,17 @@ const KEYS: [&str; 30] = [
 /// Those whose value is secret.
 const SECRETS: [&str; 2] = ["api_tokens", "jwt_secret"];
 
-/// Those that say who is let in: whoever may change one is.
-const DOORS: [&str; 7] = [
+/// Those that say who is let in: whoever may change one is. The token that the server makes stands beside its database.
+const DOORS: [&str; 9] = [
     "api_tokens",
     "api_tokens_file",
     "auth",
+    "database_url",
     "jwt_audience",
     "jwt_issuer",
     "jwt_public_key_file",
     "jwt_secret",
+    "trusted_proxy",
 ];
 
 /// Those that may be given several times: as a list in the file, with commas between in a variable.

@@ -363,9 +363,12 @@ fn i32_a_file_with_secrets_that_others_may_read_is_refused() {
 
 #[test]
 fn i32_a_file_that_others_may_change_does_not_say_who_is_let_in() {
-    for text in
-        ["api_tokens_file = \"tokens\"", "auth = \"none\"", "auth = \"jwt\"\njwt_public_key_file = \"k\""]
-    {
+    for text in [
+        "api_tokens_file = \"tokens\"",
+        "database_url = \"sqlite://theirs.db\"",
+        "auth = \"none\"",
+        "auth = \"jwt\"\njwt_public_key_file = \"k\"",
+    ] {
         let mut file = toml(text);
         file.others_may_write = true;
         let error = resolve(&Flags::default(), &BTreeMap::new(), Some(&file)).unwrap_err().to_string();

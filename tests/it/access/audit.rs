@@ -156,8 +156,12 @@ async fn i30_a_start_that_is_waited_for_is_recorded_before_its_answer() {
     let server = Server::with(&["--log-format", "json"]).await;
     let mut socket = Socket::open(server.address()).await;
     let auth = format!("authorization: Bearer {}", crate::server::token("alice"));
-    let head = "POST /tasks/tests/StuckTask HTTP/1.1\r\nhost: x\r\nprefer: wait=600\r\ncontent-length: 0";
+    let head = "POST /tasks/tests/StuckTask HTTP/1.1\r\nhost: x\r\nconnection: close\r\nprefer: wait=2\r\ncontent-length: 0";
     socket.send(format!("{head}\r\n{auth}\r\n\r\n")).await;
     eventually("its record", async || counted(&server.err()).get("alice start null started").copied()).await;
-    server.kill().await;
+    let answer = socket.reply().await;
+    assert!(answer.head().starts_with("HTTP/1.1 202 "), "it came after its record: {}", answer.head());
+    server.terminate();
+    let told = counted(&server.ended().await.err);
+    assert_eq!(told, BTreeMap::from([("alice start null started".to_owned(), 1)]));
 }

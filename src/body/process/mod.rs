@@ -5,9 +5,8 @@
 //!    a child asks for follows the *thread* that started it.
 //! 2. Nothing forks this process: a child is `posix_spawn`ed as this same executable, which arms itself (limits,
 //!    death signal) as the [`shim`] before it runs anything.
-//! 3. A child leads a session and a process group of its own, and has no terminal. When it is gone, for whatever
-//!    reason, all that stayed in its group gets SIGKILL, and only then is it reaped: until then nobody else can have
-//!    its number.
+//! 3. A child leads a process group of its own. When it is gone, for whatever reason, all that stayed in its group
+//!    gets SIGKILL, and only then is it reaped: until then nobody else can have its number.
 //! 4. What a child says is read only as fast as it is taken, into buffers of a fixed size.
 //!
 //! It does not know tasks or events: what is said over the pipes is the runtime's.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{
-    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
+    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
 
 use super::super::limits::ChildLimits;
@@ -116,12 +116,8 @@ fn whole_seconds(time: Duration) -> u64 {
     (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
-/// Leaves the parent's session, asks for the death signal, then looks whether the parent died before that, then sets
-/// the limits.
+/// Asks for the death signal, then looks whether the parent died before that, then sets the limits.
 pub(crate) fn arm(order: &Order) -> Result<(), Failed> {
-    // A group of its own, to be signalled as a whole, and no terminal: a program that wants a password must fail, not
-    // ask whoever started the server, and Ctrl-C there is the server's to hear.
-    setsid().map_err(|error| Failed::System("a session of its own", error))?;
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failed::System("the death signal", error))?;
     if getppid().is_none_or(|parent| parent.as_raw_nonzero().get() != order.parent) {

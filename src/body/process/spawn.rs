@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::CancellationToken;
@@ -50,13 +50,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a child, which makes a session of its own first. To be called on the thread of the children only.
+    /// Starts a child, in a group of its own. To be called on the thread of the children only.
     pub(crate) fn spawn(launch: &Launch, seat: &Seat) -> io::Result<Self> {
         let order = Order { open_files: seat.open_files, ..launch.order.clone() };
         let mut command = Command::new(ITSELF);
         command
             .arg0("quell-child")
             .args(order.to_args())
+            .process_group(0)
             .stdin(if launch.has_input { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -123,13 +124,10 @@ impl Process {
 
     /// Sends a signal to the child and all that stayed in its group. Does nothing once it is reaped.
     pub(super) fn signal(&self, signal: Signal) {
-        if self.is_reaped || kill_process_group(self.group, signal).is_ok() {
-            return;
+        if !self.is_reaped {
+            // Err: all of them are dead.
+            let _ = kill_process_group(self.group, signal);
         }
-        // There is no such group: the child was started a moment ago. It may become the leader of one just now, so
-        // the group is asked again. Err: it is dead, or still alone.
-        let _ = kill_process(self.group, signal);
-        let _ = kill_process_group(self.group, signal);
     }
 
     /// Kills what is left of the group, then reaps the child, which has died.

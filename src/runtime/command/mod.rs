@@ -57,9 +57,9 @@ const USUAL_GRACE: Duration = Duration::from_secs(5);
 /// would make an option is refused: it may not begin with `-` where it begins an argument, unless the
 /// [field allows that](Field::allow_leading_dash) or an argument `--` stands before.
 ///
-/// The program runs in a session of its own, without a terminal and with empty standard input. What it prints becomes
-/// `stdout` and `stderr` events, line by line. Its exit code 0 completes the task with `{"exit_code":0}`, others fail
-/// it. A request to stop comes as SIGTERM, and after the grace (5 s unless the settings say otherwise) as SIGKILL.
+/// The program runs in a process group of its own, with empty standard input. What it prints becomes `stdout` and
+/// `stderr` events, line by line. Its exit code 0 completes the task with `{"exit_code":0}`, others fail it.
+/// A request to stop comes as SIGTERM, and after the grace (5 s unless the settings say otherwise) as SIGKILL.
 ///
 /// ```
 /// use quell::{CommandTask, Field, FieldKind, Registry};

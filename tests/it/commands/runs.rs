@@ -117,19 +117,6 @@ async fn i20_a_flood_is_slowed_down_keeps_its_order_and_hurts_nobody() {
 }
 
 #[actix_web::test]
-async fn a_program_leads_a_session_of_its_own_and_has_no_terminal() {
-    // After the name in brackets: state, parent, group, session, terminal.
-    let look = "set -- $(sed 's/.*) //' /proc/$$/stat); [ $3 = $$ ] && [ $4 = $$ ] && [ $5 = 0 ] && echo alone; \
-                (: </dev/tty) 2>/dev/null || echo no terminal";
-    let server = server_with(&script("look", look, "")).await;
-    let client = server.client("alice");
-    let task = client.command("look", json!({})).await;
-    client.ended(&task).await;
-    assert_eq!(lines(&events(&client, &task).await, "stdout"), ["alone", "no terminal"]);
-    server.stop().await;
-}
-
-#[actix_web::test]
 async fn a_program_may_open_as_many_files_as_who_started_the_server() {
     let table = [script("plain", "ulimit -Sn", ""), script("own", "ulimit -Sn", "open_files_limit = 64")];
     let home = home_with(&table.concat());

@@ -1,6 +1,6 @@
 //! Owns where the static tokens come from: the environment, a file, or one made at the first start.
 //!
-//! - A file with tokens that others than its user may read is refused, not used.
+//! - A file with tokens that others than its user may read, or that is a stranger's, is refused, not used.
 //! - The made token's file appears whole, with mode 0600, or not at all; an existing one is never changed.
 //! - What is given here is text: what a token table looks like is the HTTP layer's.
 
@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::settings::{Secret, TokenSource};
+use super::settings::{Secret, TokenSource, is_strangers};
 
 /// A file with tokens is small.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -152,7 +152,7 @@ fn read(path: &Path) -> Result<Option<Secret>, TokenError> {
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(TokenError::Open(path.to_owned()));
     }
-    if ![0, rustix::process::geteuid().as_raw()].contains(&metadata.uid()) {
+    if is_strangers(metadata.uid()) {
         return Err(TokenError::Foreign(path.to_owned()));
     }
     let mut text = String::new();

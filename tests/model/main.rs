@@ -103,21 +103,25 @@ fn what_is_put_in_is_found_by_a_thread_that_goes_to_sleep() {
     });
 }
 
+/// Two things are put in after `before`, for two threads that look for one each.
+fn each_of_two_finds_one(before: impl FnOnce(&Pool)) {
+    let pool = Pool::new();
+    let workers = [1, 2].map(|number| {
+        let pool = Arc::clone(&pool);
+        thread::spawn(move || assert!(pool.search(&Bed::here(number))))
+    });
+    before(&pool);
+    pool.put();
+    pool.put();
+    for worker in workers {
+        assert!(worker.join().is_ok(), "a worker");
+    }
+}
+
 #[test]
 fn each_of_two_threads_finds_one_though_neither_looks_twice() {
     // A thread that has found something is lost: what it has not taken must reach the other one.
-    model(|| {
-        let pool = Pool::new();
-        let workers = [1, 2].map(|number| {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || assert!(pool.search(&Bed::here(number))))
-        });
-        pool.put();
-        pool.put();
-        for worker in workers {
-            worker.join().expect("a worker");
-        }
-    });
+    model(|| each_of_two_finds_one(|_| {}));
 }
 
 #[test]
@@ -154,19 +158,7 @@ fn two_who_put_in_at_the_same_time_wake_two() {
 #[test]
 fn what_comes_is_found_whoever_was_woken_for_it_before() {
     // The one that was woken early is searching, so the put wakes nobody: it, or the other one, must find it.
-    model(|| {
-        let pool = Pool::new();
-        let workers = [1, 2].map(|number| {
-            let pool = Arc::clone(&pool);
-            thread::spawn(move || assert!(pool.search(&Bed::here(number))))
-        });
-        pool.sleepers.expect();
-        pool.put();
-        pool.put();
-        for worker in workers {
-            worker.join().expect("a worker");
-        }
-    });
+    model(|| each_of_two_finds_one(|pool| pool.sleepers.expect()));
 }
 
 #[test]

@@ -70,36 +70,44 @@ fn read(path: &Path) -> io::Result<TomlFile> {
         path: path.to_owned(),
         text: Secret::new(text),
         others_may_read: mode & 0o077 != 0,
-        others_may_write: others_may_write(mode, owner, rustix::process::geteuid().as_raw()),
+        others_may_write: mode & 0o022 != 0 || is_strangers(owner),
     })
 }
 
-/// Whether a file can be changed by somebody who is neither the server's user nor root: by its mode, or because it
-/// is theirs.
-fn others_may_write(mode: u32, owner: u32, own: u32) -> bool {
-    mode & 0o022 != 0 || (owner != own && owner != 0)
+/// Whether the owner of a file is neither the server's user nor root: whatever its mode says, they may change it.
+pub(in crate::server) fn is_strangers(owner: u32) -> bool {
+    is_neither(owner, rustix::process::geteuid().as_raw())
+}
+
+fn is_neither(owner: u32, own: u32) -> bool {
+    owner != own && owner != 0
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
-    fn a_file_is_ours_alone_if_it_is_ours_or_roots_and_nobody_else_may_write() {
+    fn a_file_is_a_strangers_unless_it_is_ours_or_roots() {
         let (us, them) = (1000, 1001);
-        for (mode, owner, own, others) in [
-            (0o600, us, us, false),
-            (0o644, us, us, false),
-            (0o644, 0, us, false),
-            (0o600, 0, 0, false),
-            (0o664, us, us, true),
-            (0o646, us, us, true),
-            (0o664, 0, us, true),
-            (0o600, them, us, true),
-            (0o400, them, us, true),
-            (0o600, them, 0, true),
-        ] {
-            assert_eq!(others_may_write(mode, owner, own), others, "{mode:o} of {owner}, read by {own}");
+        for (owner, own, strangers) in
+            [(us, us, false), (0, us, false), (0, 0, false), (them, us, true), (them, 0, true)]
+        {
+            assert_eq!(is_neither(owner, own), strangers, "of {owner}, read by {own}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_to_is_told_from_one_that_is_ours_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quell.toml");
+        fs::write(&path, "").unwrap();
+        for (mode, others) in [(0o600, false), (0o644, false), (0o664, true), (0o646, true)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(read(&path).unwrap().others_may_write, others, "{mode:o}");
         }
     }
 }

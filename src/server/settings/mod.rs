@@ -33,6 +33,7 @@ use crate::task::Timeout;
 pub use auth::{AuthSettings, JwtKeySource, JwtSettings, TokenSource};
 pub use error::{SettingsError, Source};
 pub use flags::Flags;
+pub(super) use gather::is_strangers;
 pub use gather::load;
 pub use http::HttpSettings;
 pub use secret::Secret;

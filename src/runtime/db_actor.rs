@@ -25,8 +25,9 @@ use super::services::{Services, Writes};
 /// How long a failing database is left alone before the next try.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How often the database file is looked at while nothing fails.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is asked whether the database file is still there: each commit asks first, so that this is for a server
+/// that does nothing, which is to be woken seldom.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The actor.
 pub(crate) struct DbActor {

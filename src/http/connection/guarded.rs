@@ -47,8 +47,8 @@ impl Guarded {
     /// Ends the connection where its time is over; else it is woken when that may be so.
     fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some((deadline, waits)) = self.progress.deadline() else {
-            // It is taken away when it goes off, and not at each request.
-            if self.timer.as_ref().is_some_and(|timer| timer.is_elapsed()) {
+            // It is taken away when it goes off or for a stream, which it would wake for nothing, and not at each request.
+            if self.timer.as_ref().is_some_and(|timer| self.progress.is_endless() || timer.is_elapsed()) {
                 self.timer = None;
             }
             return Ok(());

@@ -43,6 +43,8 @@ pub(super) struct Progress {
     in_hand: Cell<bool>,
     stalled: Cell<bool>,
     is_last: Cell<bool>,
+    /// Whether the answer in hand is a stream: it has no length, and may take for ever.
+    streams: Cell<bool>,
     idle_since: Cell<Instant>,
     /// Until when the answer in hand is to have left.
     answer_by: Cell<Option<Instant>>,
@@ -60,6 +62,7 @@ impl Progress {
             in_hand: Cell::new(false),
             stalled: Cell::new(false),
             is_last: Cell::new(false),
+            streams: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             answer_by: Cell::new(None),
             unsent: Cell::new(false),
@@ -81,6 +84,11 @@ impl Progress {
                 if self.is_last.get() { (LINGER, Waits::End) } else { (self.head, Waits::Head) };
             self.idle_since.get().checked_add(time).map(|by| (by, waits))
         }
+    }
+
+    /// Whether there will be no deadline for as long as anybody can tell.
+    pub(super) fn is_endless(&self) -> bool {
+        self.streams.get() && self.deadline().is_none()
     }
 
     /// Bytes of an answer went into the socket: all that there were, or not.
@@ -123,10 +131,14 @@ impl InHand {
 pub(super) fn answering<B: MessageBody>(body: B, in_hand: Option<InHand>) -> Answering<B> {
     if let Some(InHand(progress)) = &in_hand {
         progress.unsent.set(true);
-    }
-    if let (Some(InHand(progress)), BodySize::Sized(length)) = (&in_hand, body.size()) {
-        let allowed = ANSWER.saturating_add(Duration::from_secs(length / BYTES_PER_SECOND));
-        progress.answer_by.set(Instant::now().checked_add(allowed));
+        match body.size() {
+            BodySize::Sized(length) => {
+                let allowed = ANSWER.saturating_add(Duration::from_secs(length / BYTES_PER_SECOND));
+                progress.answer_by.set(Instant::now().checked_add(allowed));
+            }
+            BodySize::Stream => progress.streams.set(true),
+            BodySize::None => {}
+        }
     }
     Answering { body, in_hand }
 }
@@ -134,6 +146,7 @@ pub(super) fn answering<B: MessageBody>(body: B, in_hand: Option<InHand>) -> Ans
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.in_hand.set(false);
+        self.0.streams.set(false);
         if let Some(by) = self.0.answer_by.take().filter(|_| self.0.unsent.get()) {
             self.0.rest_by.set(Some(by));
         }
@@ -282,9 +295,14 @@ mod tests {
     fn a_stream_is_the_kernels_to_watch() {
         let progress = Progress::new(HEAD);
         let endless = futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>();
-        let _answering = answering(BodyStream::new(endless), Some(progress.begin()));
+        let in_hand = progress.begin();
+        assert!(!progress.is_endless(), "its answer may be short");
+        let body = answering(BodyStream::new(endless), Some(in_hand));
         assert_eq!(waits(&progress), None);
         progress.is_full();
         assert_eq!(waits(&progress), None);
+        assert!(progress.is_endless());
+        drop(body);
+        assert!(!progress.is_endless(), "the next head has its time");
     }
 }

@@ -9,8 +9,8 @@ use crate::task::{Cause, TaskId};
 use super::super::Refusal;
 use super::super::messages::{
     BodyCleaning, BodyStopped, Came, Cancel, CancelAnswer, Coming, CommittedBatch, Deliver, Drain, Durable,
-    Expired, Finished, Healed, IdsReserved, Left, NotResumed, Press, Requested, Resume, SetTimeout, Start,
-    Started, Status, StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
+    Expired, Finished, Healed, IdsReserved, Leaves, Left, NotResumed, Press, Requested, Resume, SetTimeout,
+    Start, Started, Status, StopForShutdown, Tag, TimeoutAnswer, TimeoutRead, TimerOver,
 };
 use super::super::services::MAILBOX;
 use super::super::task_actor::TaskActor;
@@ -19,7 +19,7 @@ use super::{CoordinatorActor, ID_BLOCK, refuse, vigil};
 /// How long a message waits for a place in a full mailbox.
 const MOMENT: std::time::Duration = std::time::Duration::from_millis(1);
 
-/// How often waiting tasks are looked at besides when a place becomes free: only where the database failed.
+/// When waiting tasks are looked at again after one could not be begun, because the database failed.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Actor for CoordinatorActor {
@@ -27,7 +27,6 @@ impl Actor for CoordinatorActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        ctx.run_interval(LOOK, |actor, _| actor.fill());
     }
 }
 
@@ -75,9 +74,9 @@ impl Handler<Came> for CoordinatorActor {
 impl Handler<NotResumed> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, NotResumed(id, leaves): NotResumed, _: &mut Self::Context) {
+    fn handle(&mut self, NotResumed(id, leaves): NotResumed, ctx: &mut Self::Context) {
         self.loading = self.loading.saturating_sub(1);
-        self.take_place_back(id, leaves);
+        self.take_place_back(id, leaves, ctx);
     }
 }
 
@@ -184,6 +183,29 @@ impl Handler<CommittedBatch> for CoordinatorActor {
 }
 
 impl CoordinatorActor {
+    fn take_place_back(&mut self, id: TaskId, leaves: Leaves, ctx: &mut Context<Self>) {
+        match leaves {
+            Leaves::Waits => {
+                self.roster.wait_again(id);
+                return self.look_again(ctx);
+            }
+            Leaves::StandsAside => self.roster.stand_aside(id),
+            Leaves::Ended => self.roster.ended(id),
+        }
+        self.fill();
+    }
+
+    /// Waiting tasks are looked at in a while, once for all that could not be begun, and not at once: what failed
+    /// would fail again. Where commits fail, the database's recovery looks as well.
+    fn look_again(&mut self, ctx: &mut Context<Self>) {
+        if !std::mem::replace(&mut self.look_is_due, true) {
+            ctx.run_later(LOOK, |actor, _| {
+                actor.look_is_due = false;
+                actor.fill();
+            });
+        }
+    }
+
     /// Routes what must arrive: again in a moment, where a flood of commands has filled the task's mailbox.
     ///
     /// Not by a message to itself: the task shares this thread and could not empty its mailbox meanwhile.
@@ -220,9 +242,9 @@ impl Handler<BodyStopped> for CoordinatorActor {
 impl Handler<Finished> for CoordinatorActor {
     type Result = ();
 
-    fn handle(&mut self, Finished(id, leaves): Finished, _: &mut Self::Context) {
+    fn handle(&mut self, Finished(id, leaves): Finished, ctx: &mut Self::Context) {
         self.tasks.remove(&id);
-        self.take_place_back(id, leaves);
+        self.take_place_back(id, leaves, ctx);
         self.end_drain_if_empty();
     }
 }

@@ -18,7 +18,7 @@ use crate::task::{IdMap, TaskId, TaskKey};
 
 use super::live::{Identity, Live};
 use super::messages::{
-    Came, Coming, IdsReserved, Leaves, Left, Reply, Resume, Resumed, Start, StartFields, new_record,
+    Came, Coming, IdsReserved, Left, Reply, Resume, Resumed, Start, StartFields, new_record,
 };
 use super::registry::Model;
 use super::roster::{Admission, Denial, Roster};
@@ -51,6 +51,8 @@ pub(crate) struct CoordinatorActor {
     ids_asked: bool,
     parked: VecDeque<Start>,
     loading: usize,
+    /// Whether waiting tasks are looked at again by themselves.
+    look_is_due: bool,
     vigil: Vigil,
     drain: Option<oneshot::Sender<()>>,
 }
@@ -66,6 +68,7 @@ impl CoordinatorActor {
             ids_asked: false,
             parked: VecDeque::new(),
             loading: 0,
+            look_is_due: false,
             vigil: Vigil::default(),
             drain: None,
         }
@@ -301,16 +304,6 @@ impl CoordinatorActor {
             self.loading += 1;
             queue::load(&self.services, id);
         }
-    }
-
-    fn take_place_back(&mut self, id: TaskId, leaves: Leaves) {
-        match leaves {
-            // Not begun at once: the next tick, or the database's recovery, tries again.
-            Leaves::Waits => return self.roster.wait_again(id),
-            Leaves::StandsAside => self.roster.stand_aside(id),
-            Leaves::Ended => self.roster.ended(id),
-        }
-        self.fill();
     }
 
     fn end_drain_if_empty(&mut self) {

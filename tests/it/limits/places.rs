@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use futures_util::future::join_all;
 use quell::task::{Status, StoppedBy, TaskKey};
 use quell::testing::{Fault, Faults};
@@ -138,6 +140,30 @@ fn i07_an_abandoned_task_gives_the_place_of_its_model_back() {
         assert_eq!(stopped_by(&s.stop(&spins, "enough").await), StoppedBy::Abandoned);
         assert_eq!(s.ended(&next).await.status, Status::Completed);
         s.stage().mark("released");
+    });
+}
+
+#[test]
+fn a_waiting_task_whose_row_cannot_be_read_is_begun_once_it_can() {
+    World::new().run(async |s| {
+        bodies(&s.world);
+        let first = s.begin::<Single>("occupies").await;
+        let next = s.begin::<Single>("tells").await;
+        let name = |model: &str| {
+            let path = s.world.database();
+            let mut stranger = SqliteConnection::establish(path.to_str().unwrap()).unwrap();
+            let sql = format!("UPDATE tasks SET model = '{model}' WHERE id = {}", next.id);
+            stranger.batch_execute(&format!("PRAGMA busy_timeout = 10000; {sql}")).unwrap();
+        };
+        name("no name");
+        s.stage().mark("go");
+        s.ended(&first).await;
+        // The readers take turns: whoever asks so often comes after the one that was to begin it.
+        for _ in 0..100 {
+            assert!(s.task(&next).await.is_err());
+        }
+        name(next.model.as_str());
+        assert_eq!(s.ended(&next).await.status, Status::Completed);
     });
 }
 

@@ -70,6 +70,8 @@ struct State {
     started: usize,
     /// Whether the system is asked again soon.
     asks_again: bool,
+    /// Whether it gave no thread when it was asked last, which is logged once.
+    is_short: bool,
     closed: bool,
     /// How many threads it does not give.
     #[cfg(test)]
@@ -161,9 +163,17 @@ impl Blocking {
         let builder = state.refuse(builder);
         drop(state);
         let blocking = Arc::clone(self);
-        if let Err(error) = builder.spawn(move || blocking.work_off()) {
-            tracing::error!(%error, "cannot start a thread for a blocking body; it waits");
-            self.ask_again();
+        let error = builder.spawn(move || blocking.work_off()).err();
+        let was_short = std::mem::replace(&mut self.lock().is_short, error.is_some());
+        match error {
+            Some(error) => {
+                if !was_short {
+                    tracing::error!(%error, "cannot start a thread for a blocking body; it waits, and this is tried again");
+                }
+                self.ask_again();
+            }
+            None if was_short => tracing::warn!("there are threads for blocking bodies again"),
+            None => {}
         }
     }
 

@@ -44,7 +44,8 @@ enum Look {
 struct State {
     queue: BTreeSet<Entry>,
     look: Look,
-    is_quiet: bool,
+    /// How many hold [`Quiet`].
+    quiet: u32,
     closed: bool,
 }
 
@@ -61,7 +62,7 @@ impl State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { queue: BTreeSet::new(), look: Look::Soon, is_quiet: false, closed: false }
+        Self { queue: BTreeSet::new(), look: Look::Soon, quiet: 0, closed: false }
     }
 }
 
@@ -103,7 +104,7 @@ impl Deadlines {
     pub(crate) fn set(&self, at: Instant, id: TaskId, slot: Slot) {
         let mut state = self.0.lock();
         state.queue.insert((at, id, slot));
-        if !state.is_quiet && state.is_late(at) {
+        if state.quiet == 0 && state.is_late(at) {
             self.wake(state);
         }
     }
@@ -116,9 +117,9 @@ impl Deadlines {
     }
 
     /// Puts off waking the thread until what this gives is dropped: whoever sets timers now has something more urgent to
-    /// do than a system call. To be held by one at a time, and for a moment only, for all timers wait with it.
+    /// do than a system call. To be held for a moment only, for all timers wait with it.
     pub(crate) fn quiet(&self) -> Quiet {
-        self.0.lock().is_quiet = true;
+        self.0.lock().quiet += 1;
         Quiet(self.clone())
     }
 
@@ -140,8 +141,8 @@ pub(crate) struct Quiet(Deadlines);
 impl Drop for Quiet {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
-        state.is_quiet = false;
-        if state.queue.first().is_some_and(|first| state.is_late(first.0)) {
+        state.quiet -= 1;
+        if state.quiet == 0 && state.queue.first().is_some_and(|first| state.is_late(first.0)) {
             self.0.wake(state);
         }
     }
@@ -253,10 +254,12 @@ mod tests {
         deadlines.remove(base, id, Slot::Ladder);
         drop(quiet);
         assert_eq!(look(), Look::Woken, "nothing is left that it would look for");
-        let quiet = deadlines.quiet();
+        let (quiet, longer) = (deadlines.quiet(), deadlines.quiet());
         deadlines.set(base, id, Slot::Ladder);
         assert_eq!(look(), Look::Woken);
         drop(quiet);
+        assert_eq!(look(), Look::Woken, "somebody is still busy");
+        drop(longer);
         assert_eq!(look(), Look::Soon, "it was woken for what is still there");
         deadlines.0.lock().look = Look::At(base);
         drop(deadlines.quiet());

@@ -24,6 +24,10 @@ const LONGEST_ROUND: usize = 61;
 /// How long a thread that was woken for what is to come looks for it.
 const PATIENCE: Duration = Duration::from_micros(100);
 
+/// And how long it stays awake when that is done: the end of a body is written at once, and the thread that writes is
+/// called fastest where a core has not gone to sleep.
+const LINGER: Duration = Duration::from_micros(60);
+
 thread_local! {
     /// This thread's own end, if it works on a queue now.
     static HERE: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
@@ -49,6 +53,8 @@ pub(in crate::body) struct Local {
     list: Arc<List>,
     /// Where the next search in other threads' queues begins.
     turn: Cell<usize>,
+    /// It was woken for what was to come, and has not been out of work since.
+    lingers: Cell<bool>,
 }
 
 /// A new queue for a thread of its own, and the end for others.
@@ -109,7 +115,7 @@ impl Local {
     pub(super) fn new(queue: Arc<Queue>, hand: Arc<Hand>, own: Worker<Ready>) -> Self {
         let list = queue.registry.list(hand.number);
         let turn = Cell::new(hand.number);
-        Self { queue, hand, own, list, turn }
+        Self { queue, hand, own, list, turn, lingers: Cell::new(false) }
     }
 
     /// Works until it is told to leave. A panic of the queue's own (bodies cannot) is given to `on_panic`.
@@ -174,6 +180,9 @@ impl Local {
     fn search(&self, bed: &Arc<Bed>) -> Option<Ready> {
         let (queue, sleepers) = (&self.queue, &self.queue.sleepers);
         sleepers.begin_search();
+        if self.lingers.take() {
+            self.wait_awake(LINGER);
+        }
         let found = loop {
             if self.hand.is_leaving() {
                 break None;
@@ -182,7 +191,8 @@ impl Local {
                 break Some(ready);
             }
             if sleepers.sleep(bed, || queue.is_ready() || self.hand.is_leaving()) {
-                self.wait_awake();
+                self.wait_awake(PATIENCE);
+                self.lingers.set(true);
             }
         };
         sleepers.end_search(|| queue.is_ready());
@@ -190,9 +200,9 @@ impl Local {
     }
 
     /// Looks again and again for what is to come in a moment.
-    fn wait_awake(&self) {
+    fn wait_awake(&self, patience: Duration) {
         let began = Instant::now();
-        while !self.queue.is_ready() && !self.hand.is_leaving() && began.elapsed() < PATIENCE {
+        while !self.queue.is_ready() && !self.hand.is_leaving() && began.elapsed() < patience {
             // Whoever is to put it in may need this very core.
             std::thread::yield_now();
         }

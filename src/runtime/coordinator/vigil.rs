@@ -57,7 +57,8 @@ impl Vigil {
 pub(super) fn keep(actor: &mut CoordinatorActor, ctx: &mut Context<CoordinatorActor>) {
     // Where bodies keep all threads, the processors have something better to do.
     if actor.services.pool.is_any_idle() && actor.vigil.begin(Instant::now()) {
-        ctx.spawn(Awake { _quiet: actor.services.deadlines.quiet(), has_looked: false });
+        let quiet = actor.services.deadlines.quiet();
+        ctx.spawn(Awake { _quiet: quiet, has_looked: false, is_over: false });
     }
 }
 
@@ -66,6 +67,8 @@ struct Awake {
     _quiet: Quiet,
     /// The task's actor has had its turn, and has told the body.
     has_looked: bool,
+    /// The watch is over, and the task's actor has its turn.
+    is_over: bool,
 }
 
 impl ActorFuture<CoordinatorActor> for Awake {
@@ -77,8 +80,15 @@ impl ActorFuture<CoordinatorActor> for Awake {
         _: &mut Context<CoordinatorActor>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        if !actor.vigil.goes_on(Instant::now()) {
+        if self.is_over {
             return Poll::Ready(());
+        }
+        if !actor.vigil.goes_on(Instant::now()) {
+            // Where the body has stopped, the task's actor has that in its mailbox, and its turn before the next look
+            // here: it removes the timer, for which no thread needs to be woken then.
+            self.is_over = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if std::mem::replace(&mut self.has_looked, true) {
             // The body's thread may need this very core.

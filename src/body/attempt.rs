@@ -2,10 +2,13 @@
 //!
 //! The steps: run the body (or drop it), stop its children, leave `Running`, clean up if that was asked for,
 //! report. Invariants:
-//! 1. A stop that was requested before the attempt began leads to zero polls: the body is not even made.
+//! 1. A stop that was requested before the attempt began leads to zero polls: the body is not even made. One that waits
+//!    in line for a thread or a process is called off as soon as somebody asks; then there is nothing to clean up.
 //! 2. A body that becomes ready in the poll during which it was stopped keeps its own end.
 //! 3. "Stopped" is true for the children too: they are gone before the phase is left.
-//! 4. [`Attempt::report`] is called once, or [`Attempt::returned_late`] is, never both. An attempt that its
+//! 4. What follows a body that had a thread or a process of its own does not need a thread of the pool: where bodies
+//!    keep all of them, other ends are told all the same, and user code of a cleanup gets a blocking one.
+//! 5. [`Attempt::report`] is called once, or [`Attempt::returned_late`] is, never both. An attempt that its
 //!    executor drops at the end of the process calls neither.
 //!
 //! It keeps no limits and writes nothing: the runtime does both.
@@ -42,6 +45,11 @@ pub(crate) trait Attempt: Send + Sync + 'static {
     /// The span in which user code of this attempt runs; none where nobody would see it.
     fn span(&self) -> Option<&Span> {
         None
+    }
+
+    /// Whether no user code is in the cleanup, and nothing that blocks.
+    fn cleans_anywhere(&self) -> bool {
+        false
     }
 
     /// Takes the tasks that the body spawned through its context since the last call.
@@ -113,10 +121,10 @@ where
     }
 }
 
-/// Runs a blocking body to its report: the body on a thread of its own, the rest on the pool.
+/// Runs a blocking body to its report: the body on a thread of its own, the cleanup on the pool where that has one free.
 ///
-/// A stop that is requested while the body still waits for a thread withdraws it; afterwards only the body
-/// itself can notice. While an abandoned body holds on to its thread, another thread may take its place.
+/// A body that waits in line is withdrawn when it is asked to stop, and one that a thread is about to take when it is
+/// stopped; afterwards only the body itself can notice. While an abandoned body holds on to its thread, another thread may take its place.
 pub(crate) fn run_blocking<A, F>(attempt: Arc<A>, body: F, pool: &Pool)
 where
     A: Attempt + ?Sized,
@@ -128,42 +136,68 @@ where
         asked.control().is_stop_requested()
     };
     let mut ticket = blocking::ticket(body, is_stopped, pool);
-    let label = attempt.label();
     let span = attempt.span().cloned().unwrap_or_else(Span::none);
+    let after = pool.clone();
     let rest = async move {
         let end = ticket.wait(attempt.control()).await;
-        finish(attempt, end).await;
+        finish_apart(attempt, end, &after).await;
     };
-    pool.spawn(label, rest.instrument(span));
+    pool.timers().spawn(rest.instrument(span));
 }
 
 /// Runs the cleanup alone, for a cancel that was accepted after the body had ended with `end`; same limits,
 /// and one more report. Does nothing if the body was written off or a cleanup has begun before.
 pub(crate) async fn run_cleanup<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
     if attempt.control().begin_cleanup(&end) {
-        clean(&*attempt, end).await;
+        clean(&*attempt, end, false).await;
     }
 }
 
-/// What follows a body's end, whichever it was.
-pub(super) async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
-    stop_children(&*attempt).await;
+/// What follows a body's end on the pool, whichever it was.
+async fn finish<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd) {
+    if let Some(end) = ended(&*attempt, end).await {
+        clean(&*attempt, end, false).await;
+    }
+}
+
+/// The same for a body that was not on the pool: on whichever thread this is, but for user code. That runs on the pool,
+/// or on a blocking thread while bodies keep all threads of the pool.
+pub(super) async fn finish_apart<A: Attempt + ?Sized>(attempt: Arc<A>, end: BodyEnd, pool: &Pool) {
+    let Some(end) = ended(&*attempt, end).await else { return };
+    if attempt.cleans_anywhere() {
+        return clean(&*attempt, end, false).await;
+    }
+    // First: the limit of the cleanup counts from here, also where no thread is free for it.
+    attempt.cleaning(&end);
+    let label = attempt.label();
+    let cleanup = async move { clean(&*attempt, end, true).await };
+    if pool.is_full() {
+        pool.spawn_blocking(Box::new(|| futures_lite::future::block_on(cleanup)));
+    } else {
+        pool.spawn(label, cleanup);
+    }
+}
+
+/// Stops the children and leaves `Running`; gives the end back where the cleanup is to run.
+async fn ended<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) -> Option<BodyEnd> {
+    stop_children(attempt).await;
     match attempt.control().body_ended(&end) {
-        AfterBody::Clean => clean(&*attempt, end).await,
+        AfterBody::Clean => return Some(end),
         AfterBody::Report => {
-            report(&*attempt, Report { end, cleanup: CleanupEnd::NotRun });
+            let cleanup = if end == BodyEnd::NeverStarted { CleanupEnd::Nothing } else { CleanupEnd::NotRun };
+            report(attempt, Report { end, cleanup });
         }
         AfterBody::SayLate => attempt.returned_late(),
     }
+    None
 }
 
-/// Runs the cleanup in its phase, and reports.
-async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd) {
+/// Runs the cleanup in its phase, and reports. `told`: somebody has said that it goes on.
+async fn clean<A: Attempt + ?Sized>(attempt: &A, end: BodyEnd, mut told: bool) {
     let control = attempt.control();
     let user = UserFuture::new("cleanup", || attempt.cleanup());
     let mut work = Contained::new("cleanup", user);
     let mut watching = false;
-    let mut told = false;
     let ended = poll_fn(|cx| {
         let polled =
             poll_unless(control, Control::is_cleanup_stopped, &mut watching, Pin::new(&mut work), cx);

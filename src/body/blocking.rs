@@ -108,15 +108,16 @@ impl Blocking {
         self.lock().lost >= self.settings.limit + self.settings.max_lost
     }
 
-    /// Gives `job` to a thread, or puts it in line. After `close` it is dropped.
-    pub(super) fn spawn(self: &Arc<Self>, job: Job) {
+    /// Gives `job` to a thread, or puts it in line; says whether it waits there. After `close` it is dropped.
+    pub(super) fn spawn(self: &Arc<Self>, job: Job) -> bool {
         let mut state = self.lock();
         if state.closed {
             drop(state);
-            return release("blocking job", job);
+            release("blocking job", job);
+            return false;
         }
         state.line.push_back(job);
-        self.serve(state);
+        !self.serve(state)
     }
 
     /// Lets the idle threads go when they can, and drops what has not begun. Waits for nobody.
@@ -146,14 +147,14 @@ impl Blocking {
         state.lost = state.lost.saturating_sub(1);
     }
 
-    /// Sees to it that somebody takes the jobs in line, as far as there is room.
-    fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+    /// Sees to it that somebody takes the next job in line, as far as there is room; says whether somebody does.
+    fn serve(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> bool {
         if state.line.len() <= state.idle {
             self.work.notify_one();
-            return;
+            return true;
         }
         if state.counted(self.settings) >= self.settings.limit {
-            return;
+            return false;
         }
         state.threads += 1;
         state.started += 1;
@@ -171,10 +172,12 @@ impl Blocking {
                     tracing::error!(%error, "cannot start a thread for a blocking body; it waits, and this is tried again");
                 }
                 self.ask_again();
+                return false;
             }
             None if was_short => tracing::warn!("there are threads for blocking bodies again"),
             None => {}
         }
+        true
     }
 
     /// The jobs stay in line. A thread that is free may take them, but there may be none.
@@ -260,6 +263,8 @@ pub(super) struct Ticket<F> {
     slot: Arc<Slot<F>>,
     ended: oneshot::Receiver<BodyEnd>,
     blocking: Arc<Blocking>,
+    /// No thread was about to take it.
+    waits: bool,
     is_counted_lost: bool,
 }
 
@@ -287,12 +292,12 @@ where
     let (tell, ended) = oneshot::channel();
     let slot = Arc::new(Slot(Mutex::new(Some(body))));
     let begin = Arc::clone(&slot);
-    pool.spawn_blocking(Box::new(move || {
+    let waits = pool.spawn_blocking(Box::new(move || {
         if let Some(body) = begin.take() {
             // A thread may be faster than the attempt's own look at the stop.
             let end = if is_stopped() {
                 release("blocking body", body);
-                BodyEnd::Dropped
+                BodyEnd::NeverStarted
             } else {
                 catch(body).unwrap_or_else(|message| BodyEnd::Panicked { message })
             };
@@ -300,7 +305,7 @@ where
             let _ = tell.send(end);
         }
     }));
-    Ticket { slot, ended, blocking: pool.blocking(), is_counted_lost: false }
+    Ticket { slot, ended, blocking: pool.blocking(), waits, is_counted_lost: false }
 }
 
 impl<F> Ticket<F> {
@@ -313,14 +318,13 @@ impl<F> Ticket<F> {
                 watching = true;
             }
             // After the registration, never before it: see `control`.
-            if control.is_stop_requested()
-                && let Some(body) = self.slot.take()
-            {
+            let is_off = if self.waits { control.is_called_off() } else { control.is_stop_requested() };
+            if is_off && let Some(body) = self.slot.take() {
                 release("blocking body", body);
-                return Poll::Ready(BodyEnd::Dropped);
+                return Poll::Ready(BodyEnd::NeverStarted);
             }
             // An end that is never told belongs to a job that never began: the pool was closed.
-            let ended = Pin::new(&mut self.ended).poll(cx).map(|told| told.unwrap_or(BodyEnd::Dropped));
+            let ended = Pin::new(&mut self.ended).poll(cx).map(|told| told.unwrap_or(BodyEnd::NeverStarted));
             if ended.is_pending() && control.is_abandoned() && !self.is_counted_lost {
                 self.is_counted_lost = true;
                 self.blocking.count_lost();

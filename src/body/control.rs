@@ -107,7 +107,10 @@ impl Control {
             Asked::AskedWithoutCleanup => ASKED,
             Asked::Asked => ASKED | WITH_CLEANUP,
         };
-        self.word.fetch_or(flags, SeqCst);
+        // One that waits for its turn need not wait any longer.
+        if self.word.fetch_or(flags, SeqCst) & BEGUN == 0 {
+            self.wake();
+        }
     }
 
     /// How a stop was asked for so far.
@@ -193,12 +196,31 @@ impl Control {
     /// Cancel safe.
     #[cfg(target_os = "linux")]
     pub(super) async fn stop_requested(&self) {
+        self.until(Self::is_stop_requested).await;
+    }
+
+    /// Resolves when a body that waits for its turn is called off. To be awaited in the same task.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    #[cfg(target_os = "linux")]
+    pub(super) async fn called_off(&self) {
+        self.until(Self::is_called_off).await;
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn until(&self, is_so: fn(&Self) -> bool) {
         std::future::poll_fn(|cx| {
             self.watch(cx.waker());
             // After the registration, never before it: see the file's head.
-            if self.is_stop_requested() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            if is_so(self) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
+    }
+
+    /// Whether a body that waits for its turn is called off: somebody asked it to stop, or had it stopped.
+    pub(super) fn is_called_off(&self) -> bool {
+        self.word.load(SeqCst) & (ASKED | STOP) != 0
     }
 
     pub(super) fn is_stop_requested(&self) -> bool {
@@ -216,7 +238,8 @@ impl Control {
             if word & ABANDONED != 0 {
                 return AfterBody::SayLate;
             }
-            let (phase, next) = if word & WITH_CLEANUP == 0 {
+            // What has not begun leaves nothing to clean up.
+            let (phase, next) = if word & WITH_CLEANUP == 0 || *end == BodyEnd::NeverStarted {
                 (DONE, AfterBody::Report)
             } else {
                 // Once, though this may be the second round: nobody else stores an end before this one.

@@ -22,8 +22,10 @@ pub(crate) enum BodyEnd {
     },
     /// It returned the error of its own cancellation check.
     Cancelled,
-    /// It was dropped at an await, or before it began.
+    /// It was dropped at an await, or before its first poll.
     Dropped,
+    /// It was called off while it waited for a thread or a process: no user code of it ran.
+    NeverStarted,
     /// Its process died by one of our signals.
     Killed,
 }

@@ -187,9 +187,9 @@ impl Pool {
         self.0.seats.count()
     }
 
-    /// Runs `job` on a thread of its own, or puts it in line until there is one.
-    pub(crate) fn spawn_blocking(&self, job: Job) {
-        self.0.blocking.spawn(job);
+    /// Runs `job` on a thread of its own, or puts it in line until there is one; says whether it waits there.
+    pub(crate) fn spawn_blocking(&self, job: Job) -> bool {
+        self.0.blocking.spawn(job)
     }
 
     /// Has a hook called soon, on a thread that nobody waits for; `on_hang` is called if it takes too long.

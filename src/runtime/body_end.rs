@@ -15,6 +15,7 @@ pub(crate) fn end_of(end: BodyEnd) -> lifecycle::BodyEnd {
         BodyEnd::Panicked { message } => failed("panic".to_owned(), message),
         BodyEnd::Cancelled => lifecycle::BodyEnd::Cancelled,
         BodyEnd::Dropped => lifecycle::BodyEnd::Dropped,
+        BodyEnd::NeverStarted => lifecycle::BodyEnd::NeverStarted,
         BodyEnd::Killed => lifecycle::BodyEnd::Killed,
     }
 }

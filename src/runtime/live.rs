@@ -366,6 +366,10 @@ impl Attempt for Live {
             .boxed()
     }
 
+    fn cleans_anywhere(&self) -> bool {
+        matches!(self.model.kind, Kind::Process(Inside::Command))
+    }
+
     fn take_children(&self) -> Vec<Child> {
         let Some(extras) = self.extras.get() else { return Vec::new() };
         std::mem::take(&mut *extras.children.lock().unwrap_or_else(PoisonError::into_inner))

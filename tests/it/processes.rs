@@ -82,6 +82,10 @@ async fn no_more_processes_live_at_once_than_the_setting_says_and_the_next_one_t
     // Both run, as far as the rows are concerned; an answered request later there is still one process.
     assert_eq!(client.show(&second).await["status"], "running");
     assert_eq!(children(&server).len(), 1);
+    // One that waits is called off at once: nothing runs that could stop by itself.
+    let third = client.start("ProcessTask", json!({})).await;
+    let receipt = client.cancel(&third, &json!({})).await.with(200);
+    assert_eq!(receipt["stopped_by"], "never_started");
     client.cancel(&first, &json!({})).await.with(200);
     client.watch(&second).await.until("start").await;
     assert_eq!(children(&server).len(), 1);

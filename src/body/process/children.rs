@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::super::attempt::{Attempt, finish};
+use super::super::attempt::{Attempt, finish_apart};
 use super::super::end::BodyEnd;
 use super::super::pool::Pool;
 use super::keeper::Keeper;
@@ -89,9 +89,10 @@ impl Children {
     }
 }
 
-/// Runs a body in a process to its report: `body` on the thread of the children, what follows on the pool.
+/// Runs a body in a process to its report: `body` and what follows on the thread of the children, user code of the
+/// cleanup elsewhere.
 ///
-/// A stop that is requested while the body still waits for room withdraws it.
+/// A body that waits for room is withdrawn when it is asked to stop.
 pub(crate) fn run_process<A, F>(attempt: Arc<A>, body: F, pool: &Pool, children: &Children)
 where
     A: Attempt + ?Sized,
@@ -101,23 +102,27 @@ where
     let open_files = children.open_files;
     children.thread.spawn(async move {
         let control = attempt.control();
-        let place = tokio::select! {
-            biased;
-            () = control.stop_requested() => None,
-            place = room.acquire_owned() => place.ok(),
+        let place = if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+            Some(place)
+        } else {
+            tokio::select! {
+                biased;
+                () = control.called_off() => None,
+                place = room.acquire_owned() => place.ok(),
+            }
         };
         let end = match place {
-            None => BodyEnd::Dropped,
+            None => BodyEnd::NeverStarted,
             Some(place) => {
                 control.begin();
                 // After it, never before: see `Control::begin`.
                 if control.is_stop_requested() {
-                    BodyEnd::Dropped
+                    BodyEnd::NeverStarted
                 } else {
                     body(Seat { keeper, open_files, _place: place }).await
                 }
             }
         };
-        pool.spawn(attempt.label(), finish(attempt, end));
+        finish_apart(attempt, end, &pool).await;
     });
 }

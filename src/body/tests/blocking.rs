@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn a_blocking_body_runs_on_a_thread_of_its_own_and_reports() {
     let (pool, (script, ear)) = (pool(), script_with(|| async { Ok(Cleaned::Done) }.boxed()));
-    script.control.mark_asked(Asked::Asked);
-    run_blocking(
-        Arc::clone(&script),
-        || BodyEnd::Returned(std::thread::current().name().map(str::to_owned)),
-        &pool,
-    );
+    let asker = Arc::clone(&script);
+    let body = move || {
+        asker.control.mark_asked(Asked::Asked);
+        BodyEnd::Returned(std::thread::current().name().map(str::to_owned))
+    };
+    run_blocking(Arc::clone(&script), body, &pool);
     let report = ear.report();
     let BodyEnd::Returned(Some(thread)) = report.end else { panic!("{report:?}") };
     assert!(thread.starts_with("quell-blocking-"), "{thread}");
@@ -46,7 +46,7 @@ fn i09_a_blocking_body_that_was_stopped_before_it_began_never_runs() {
             panic!("it ran")
         };
         run_blocking(Arc::clone(&script), body, &pool);
-        assert_eq!(ear.report(), ended(BodyEnd::Dropped));
+        assert_eq!(ear.report(), never_started());
         ear.nothing_more(script);
     }
     assert_alive(&pool);
@@ -54,7 +54,7 @@ fn i09_a_blocking_body_that_was_stopped_before_it_began_never_runs() {
 
 #[test]
 fn a_blocking_body_that_waits_in_line_is_withdrawn_at_once() {
-    let (pool, (script, ear)) = (pool_of(1, 1), script());
+    let (pool, (script, ear)) = (pool_of(1, 1), script_with(|| panic!("it ran")));
     let ((begun, has_begun), (go, may_go)) = (signal(), signal());
     pool.spawn_blocking(Box::new(move || {
         begun.send(()).unwrap();
@@ -62,9 +62,46 @@ fn a_blocking_body_that_waits_in_line_is_withdrawn_at_once() {
     }));
     wait(&has_begun);
     run_blocking(Arc::clone(&script), || panic!("it ran"), &pool);
-    script.control.request_stop();
-    assert_eq!(ear.report(), ended(BodyEnd::Dropped));
+    // To ask is enough: nothing runs that could stop by itself.
+    script.control.mark_asked(Asked::Asked);
+    assert_eq!(ear.report(), never_started());
     go.send(()).unwrap();
+    ear.nothing_more(script);
+}
+
+/// Keeps the only thread of a pool until it is told to let go.
+fn keep_the_only_thread(pool: &Pool) -> SyncSender<()> {
+    let ((begun, has_begun), (go, may_go)) = (signal(), signal());
+    pool.spawn(7, async move {
+        begun.send(()).unwrap();
+        wait(&may_go);
+    });
+    wait(&has_begun);
+    go
+}
+
+#[test]
+fn the_end_of_a_blocking_body_is_told_while_async_bodies_keep_all_threads() {
+    let (pool, (script, ear)) = (pool_of(1, 1), script());
+    let go = keep_the_only_thread(&pool);
+    run_blocking(Arc::clone(&script), || BodyEnd::Returned(None), &pool);
+    assert_eq!(ear.report(), ended(BodyEnd::Returned(None)));
+    ear.nothing_more(script);
+    // Its cleanup needs a thread, and its limit counts while there is none: the watchdog does not know yet.
+    let (script, ear) = script_with(|| async { Ok(Cleaned::Done) }.boxed());
+    let asker = Arc::clone(&script);
+    let body = move || {
+        asker.control.mark_asked(Asked::Asked);
+        BodyEnd::Cancelled
+    };
+    run_blocking(Arc::clone(&script), body, &pool);
+    while script.cleanings.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(script.control.abandon(), Probe::Cleaning(BodyEnd::Cancelled));
+    go.send(()).unwrap();
+    assert_eq!(ear.report(), Report { end: BodyEnd::Cancelled, cleanup: CleanupEnd::Ok });
+    assert_eq!(script.cleanings.load(Ordering::SeqCst), 1);
     ear.nothing_more(script);
 }
 

@@ -132,6 +132,11 @@ where
     pool.spawn(7, run(Arc::clone(script), move || body.boxed()));
 }
 
+/// What is told of a body that never began.
+fn never_started() -> Report {
+    Report { end: BodyEnd::NeverStarted, cleanup: CleanupEnd::Nothing }
+}
+
 /// A body that returns at once still works on this pool.
 fn assert_alive(pool: &Pool) {
     let (script, ear) = script();

@@ -79,7 +79,9 @@ impl From<BodyEnd> for End {
             BodyEnd::Failed { error_type, message } => Self::Failed { error_type, message },
             BodyEnd::Panicked { message } => Self::Panicked { message },
             // Nobody drops a body in its own process, where its end is the process's.
-            BodyEnd::Cancelled | BodyEnd::Dropped | BodyEnd::Killed => Self::Cancelled,
+            BodyEnd::Cancelled | BodyEnd::Dropped | BodyEnd::NeverStarted | BodyEnd::Killed => {
+                Self::Cancelled
+            }
         }
     }
 }

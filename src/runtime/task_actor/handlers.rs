@@ -90,6 +90,8 @@ impl Handler<SetTimeout> for TaskActor {
         if self.is_over {
             let _ = reply.send(TimeoutAnswer::NotHere);
         } else if self.ladder.takes_requests() {
+            // Whoever is told that the deadline was moved sees in the row that it came too late.
+            self.write_held_request();
             self.rare().timeout_moved = true;
             self.rare().timeouts.push_back((timeout, reply));
             self.commit(Write::SetTimeout { id, timeout, at: self.live.services.clock.wall() }, Tag::Timeout);
@@ -135,7 +137,8 @@ impl Handler<TimerOver> for TaskActor {
         match slot {
             Slot::Deadline if self.deadline == Some(at) => {
                 self.deadline = None;
-                if let Some(timeout) = self.timeout {
+                // One that is being moved counts no more, unless it turns out that it could not be moved.
+                if let Some(timeout) = self.timeout.filter(|_| !self.is_deadline_moving()) {
                     self.step(LadderInput::Ask(Ask::timeout(self.live.services.clock.wall(), timeout)));
                 }
             }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::lifecycle::{LadderInput, Timer};
+
 use super::TaskActor;
 
 /// How long a request is held again.
@@ -15,6 +17,15 @@ pub(super) const AGAIN: Duration = Duration::from_millis(20);
 const LONGEST: Duration = Duration::from_millis(500);
 
 impl TaskActor {
+    /// Has a request that is held written now, before what follows it.
+    pub(super) fn write_held_request(&mut self) {
+        let is_held = |rare: &super::Rare| matches!(rare.rung_timer, Some((Timer::Hold, _)));
+        if self.rare.as_deref().is_some_and(is_held) {
+            self.disarm_rung();
+            self.step(LadderInput::Over(Timer::Hold, None));
+        }
+    }
+
     /// Whether a request may be held once more: its body is gone and the report on its way, or what is written now
     /// would only wait in line. Not for ever, and not where somebody waits for the request itself.
     pub(super) fn may_hold_on(&self) -> bool {

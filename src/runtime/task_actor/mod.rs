@@ -378,11 +378,12 @@ impl TaskActor {
             Ok(Answer::Stale) => TimeoutAnswer::Ended,
             Ok(_) => {
                 self.timeout = timeout;
-                self.arm_deadline();
                 TimeoutAnswer::Done
             }
             Err(error) => TimeoutAnswer::Refused(Refusal::Unavailable(error.clone())),
         };
+        // Also where it was not moved: the old one may have passed meanwhile.
+        self.arm_deadline();
         let _ = reply.send(told);
     }
 }

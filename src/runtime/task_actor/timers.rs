@@ -21,6 +21,11 @@ impl TaskActor {
         }
     }
 
+    /// Whether a new deadline is on its way to the row.
+    pub(super) fn is_deadline_moving(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.timeouts.is_empty())
+    }
+
     pub(super) fn arm_rung(&mut self, timer: Timer, time: Duration) {
         self.disarm_rung();
         if let Some(at) = clock::monotonic().checked_add(time) {

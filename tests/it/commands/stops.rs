@@ -87,6 +87,29 @@ async fn i18_the_cleanup_of_a_command_is_a_command_with_the_same_input_and_bound
 }
 
 #[actix_web::test]
+async fn programs_end_and_are_stopped_and_cleaned_up_after_while_endless_bodies_keep_all_threads() {
+    let rm = r#"{ program = "rm", args = ["--", "{input.file}"] }"#;
+    let commands = [script("quick", "exit 0", ""), half("half", rm)].concat();
+    let server = home_with(&commands).server(&["--max-body-threads", "2"]).await;
+    let client = server.client("alice");
+    let endless = [client.start("SpinTask", json!({})).await, client.start("SpinTask", json!({})).await];
+    eventually("no thread is left", async || (client.get("/readyz").await.status == 503).then_some(())).await;
+    let quick = client.command("quick", json!({})).await;
+    assert_eq!(client.ended(&quick).await["status"], "completed");
+    let task = client.command("half", json!({ "file": "part" })).await;
+    first_line(&client, &task).await;
+    assert_eq!(cancelled(&client, &task).await, (json!("killed"), json!("ok")));
+    assert!(!server.home().path().join("part").exists());
+    let loops = client.start("ProcessTask", json!({})).await;
+    client.watch(&loops).await.until("start").await;
+    assert_eq!(cancelled(&client, &loops).await.0, json!("killed"));
+    for task in &endless {
+        assert_eq!(cancelled(&client, task).await.0, json!("abandoned"));
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn a_program_that_failed_or_was_never_started_is_not_cleaned_up_after() {
     let rm = "fields.file = { type = \"file_name\" }\ncleanup = { program = \"rm\", args = [\"--\", \"{input.file}\"] }";
     let fails = script("fails", "printf half > kept; exit 1", rm);

@@ -225,7 +225,7 @@ fn a_blocking_body_that_waits_for_a_thread_is_withdrawn_by_a_cancel() {
         let first = s.begin_blocking::<Plain>("looks").await;
         s.stage().reached("began", 1).await;
         let second = s.begin_blocking::<Plain>("looks").await;
-        assert_eq!(stopped_by(&s.stop(&second, "enough").await), StoppedBy::Dropped);
+        assert_eq!(stopped_by(&s.stop(&second, "enough").await), StoppedBy::NeverStarted);
         s.stop(&first, "enough").await;
         assert_eq!(s.stage().count("began"), 1, "the second one never began");
     });

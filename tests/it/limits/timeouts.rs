@@ -1,12 +1,14 @@
 //! Defaults and maxima of timeouts, of the runtime and of models.
 
-use quell::task::{Cause, TaskKey, Timeout};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+use quell::task::{Cause, StoppedBy, TaskKey, Timeout};
 use quell::{
     CommandError, ModelSettings, Registry, RegistryError, Runtime, RuntimeError, RuntimeSettings, StartError,
     Task, TaskContext, TaskError,
 };
 
-use crate::support::{Plain, Session, World, seconds};
+use crate::support::{Plain, Session, World, request, seconds, stop_of};
 
 macro_rules! models {
     ($($name:ident = $settings:expr;)+) => {$(
@@ -99,6 +101,43 @@ fn a_start_by_hand_and_a_moved_deadline_follow_the_same_rules() {
         assert_eq!(s.set_timeout(&key, None).await.unwrap().timeout, Some(seconds(40.0)));
         let plain: TaskKey = s.begin::<Plain>("waits").await;
         assert_eq!(s.set_timeout(&plain, None).await.unwrap().timeout, Some(seconds(100.0)));
+    });
+}
+
+/// A task whose time is short, and a stranger who locks the database.
+async fn short_and_locked(s: &Session) -> (TaskKey, SqliteConnection) {
+    let key = s.start(request::<Plain>("waits").timeout(seconds(0.3))).await.unwrap().key;
+    let mut stranger = SqliteConnection::establish(s.world.database().to_str().unwrap()).unwrap();
+    stranger.batch_execute("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE").unwrap();
+    (key, stranger)
+}
+
+#[test]
+fn i14_a_deadline_that_passes_while_it_is_moved_does_not_count() {
+    with(None, None).run(async |s| {
+        let (key, mut stranger) = short_and_locked(&s).await;
+        let mut moved = Box::pin(s.set_timeout(&key, Some(seconds(100.0))));
+        let passes = std::time::Duration::from_millis(400);
+        assert!(tokio::time::timeout(passes, &mut moved).await.is_err(), "it is not durable yet");
+        stranger.batch_execute("ROLLBACK").unwrap();
+        let record = moved.await.unwrap();
+        assert_eq!((record.timeout, record.cancel), (Some(seconds(100.0)), None));
+        s.stop(&key, "enough").await;
+        let record = s.ended(&key).await;
+        assert_eq!(stop_of(&record), ("enough", Cause::User, StoppedBy::Dropped));
+    });
+}
+
+#[test]
+fn i14_a_deadline_that_could_not_be_moved_holds_though_it_passed_meanwhile() {
+    with(None, None).run(async |s| {
+        let (key, mut stranger) = short_and_locked(&s).await;
+        let refused = s.set_timeout(&key, Some(seconds(100.0))).await;
+        assert!(matches!(refused, Err(CommandError::Refused(_))), "{refused:?}");
+        stranger.batch_execute("ROLLBACK").unwrap();
+        let record = s.ended(&key).await;
+        assert_eq!(stop_of(&record), ("Timeout after 0.3s", Cause::Timeout, StoppedBy::Dropped));
+        assert_eq!(record.timeout, Some(seconds(0.3)));
     });
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the key belongs to its principal; two requests are the same where method, path and the bytes of the
 //! body are, as they were sent; what is kept is the answer that was sent first, and only one that says what was done
-//! (2xx, `not_running`): a refusal leaves the key free. A replay comes after the same checks as the request itself,
+//! (2xx, `not_running`): a refusal leaves the key free. Where `not_running` cannot be kept, it is not said either. A replay comes after the same checks as the request itself,
 //! so that a permission that was taken away is gone for replays too.
 //!
 //! It deliberately does not keep headers: `Location` follows from the task, the rest belongs to one exchange.
@@ -14,8 +14,9 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::Refusal;
 use crate::runtime::{Earlier, Place};
-use crate::store::{KeptAnswer, RepeatableRequest};
+use crate::store::{KeptAnswer, RepeatableRequest, StoreError};
 use crate::task::TaskId;
 
 use super::auth::Scope;
@@ -123,6 +124,12 @@ impl Once {
         if let Some(request) = &self.request {
             let answer = KeptAnswer { status: status.as_u16(), body: body.clone() };
             if !call.coordinator().keep_answer(request, task, answer).await {
+                if !status.is_success() {
+                    // Nothing was done: rather none than an answer which a repeat of this key would not get.
+                    return Err(Problem::from(Refusal::Unavailable(StoreError::Unavailable(
+                        "the answer to a request with a key could not be kept".to_owned(),
+                    ))));
+                }
                 // What was done stands, and the answer is true: a repeat of a start finds its task by the row, one of
                 // a cancel is carried out again and told the truth of then.
                 tracing::warn!("the answer to a request with a key could not be kept");

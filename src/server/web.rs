@@ -8,7 +8,9 @@ use std::net::TcpListener;
 
 use actix_cors::Cors;
 use actix_web::App;
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service, ServiceRequest};
+use actix_web::http::Method;
+use actix_web::http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use actix_web::middleware::Condition;
 
 use crate::http::{Connections, HttpOptions, JwtPrincipal, Principal, TokenPrincipal, routes};
@@ -18,6 +20,9 @@ use super::auth::Known;
 use super::local::{Local, hosts};
 use super::memory;
 use super::settings::HttpSettings;
+
+/// The methods of the API that a page may ask for.
+const METHODS: [&str; 3] = ["GET", "POST", "PATCH"];
 
 /// How long a browser may remember that it may call.
 const PREFLIGHT_SECONDS: usize = 600;
@@ -75,18 +80,39 @@ fn serve<U: Principal, D: Clone + Send + 'static>(
     door.connections.serve(door.listener, coordinator, move || {
         // Once on each of its threads.
         actix_rt::spawn(memory::give_back(numbers.clone()));
+        let known = origins.clone();
         App::new()
             .app_data(data.clone())
             .configure(routes::<U>(mounted.clone(), options.clone()))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap_fn(move |mut request, next| {
+                refuse_as_any_other(&mut request, &known);
+                next.call(request)
+            })
     })
+}
+
+/// A preflight that is not granted is an `OPTIONS` like any other: it gets the problem that those get, its request id
+/// and its line, and no header that a browser looks for.
+fn refuse_as_any_other(request: &mut ServiceRequest, origins: &[String]) {
+    if request.method() != Method::OPTIONS {
+        return;
+    }
+    let is = |name, known: &dyn Fn(&str) -> bool| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).is_some_and(known)
+    };
+    let is_granted = is(ACCESS_CONTROL_REQUEST_METHOD, &|method| METHODS.contains(&method))
+        && is(ORIGIN, &|origin| origins.iter().any(|known| known == origin));
+    if !is_granted {
+        request.headers_mut().remove(ACCESS_CONTROL_REQUEST_METHOD);
+    }
 }
 
 /// Lets pages of these origins call, with every header and method that the API has; cookies are not sent. Requests of
 /// other origins are answered too, without the headers that would show the answer to a page.
 fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "PATCH"])
+        .allowed_methods(METHODS)
         .allow_any_header()
         .expose_headers([
             "Location",

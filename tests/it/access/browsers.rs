@@ -81,11 +81,16 @@ async fn a_page_of_an_unknown_origin_is_shown_nothing() {
         ["https://evil.example", "null", "https://app.example.com.evil.example", "http://app.example.com"]
     {
         let answer = preflight(&server, origin, "POST", "/tasks/tests/StuckTask").await;
+        answer.problem(405, "method-not-allowed");
         assert_eq!(answer.header("access-control-allow-origin"), "", "{answer:?}");
+        assert_ne!(answer.header("x-request-id"), "", "{answer:?}");
         let start =
             server.client("alice").call(Method::POST, "/tasks/tests/ExampleTask").header("origin", origin);
         assert_eq!(Answer::of(start).await.header("access-control-allow-origin"), "", "{origin}");
     }
+    let answer = preflight(&server, ORIGIN, "DELETE", "/tasks/tests/StuckTask").await;
+    answer.problem(405, "method-not-allowed");
+    assert_eq!(answer.header("access-control-allow-methods"), "", "{answer:?}");
     // What is no browser has no origin.
     server.client("alice").post("/tasks/tests/ExampleTask").await.with(202);
 }

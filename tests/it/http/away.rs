@@ -61,6 +61,30 @@ async fn i06_a_cancel_of_many_claims_nothing_that_is_not_durable() {
 }
 
 #[tokio::test]
+async fn i03_what_is_said_of_a_task_that_is_over_is_kept_or_not_said() {
+    let host = host().await;
+    let alice = host.client("alice");
+    let task = alice.start("ExampleTask", json!({})).await;
+    alice.ended(&task).await;
+    let cancel = async |reason: &str| {
+        let request = alice.call(Method::POST, &task.cancel()).header("idempotency-key", "k");
+        Answer::of(request.json(&json!({"reason": reason}))).await
+    };
+    let mut stranger = lock(&host);
+    cancel("first").await.problem(503, "database-unavailable");
+    stranger.batch_execute("ROLLBACK").expect("it was ours");
+    let told = eventually("the database takes keys", async || {
+        let answer = cancel("second").await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(told.with(404)["status"], "not_running");
+    cancel("first").await.problem(422, "key-reused");
+    assert_eq!(cancel("second").await.with(404)["status"], "not_running");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn i03_a_start_that_was_not_durable_leaves_its_key_free() {
     let host = host().await;
     let alice = host.client("alice");

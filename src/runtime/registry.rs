@@ -118,7 +118,7 @@ impl Registry {
     /// [`RegistryError::DefaultAboveMaximum`] for a timeout by default that no start could ask for.
     pub fn task<T: Task>(self) -> Result<Self, RegistryError> {
         self.add(T::APP, T::MODEL, T::settings(), Kind::Async, |text| {
-            Ok(Arc::new(AsyncTask::<T>(read(text)?)))
+            Ok(Arc::new(AsyncTask::<T>::new(read(text)?)))
         })
     }
 
@@ -128,7 +128,7 @@ impl Registry {
     /// As [`Registry::task`].
     pub fn blocking<T: BlockingTask>(self) -> Result<Self, RegistryError> {
         self.add(T::APP, T::MODEL, T::settings(), Kind::Blocking, |text| {
-            Ok(Arc::new(Blocking::<T>(read(text)?)))
+            Ok(Arc::new(Blocking::<T>::new(read(text)?)))
         })
     }
 
@@ -142,7 +142,7 @@ impl Registry {
     /// As [`Registry::task`]; [`RegistryError::NoProcesses`] on a system other than Linux.
     pub fn isolated<T: Task>(self) -> Result<Self, RegistryError> {
         self.add(T::APP, T::MODEL, T::settings(), Kind::Process(Inside::Async), |text| {
-            Ok(Isolated::of(Arc::new(AsyncTask::<T>(read(text)?)), text))
+            Ok(Isolated::of(Arc::new(AsyncTask::<T>::new(read(text)?)), text))
         })
     }
 
@@ -152,7 +152,7 @@ impl Registry {
     /// As [`Registry::isolated`].
     pub fn isolated_blocking<T: BlockingTask>(self) -> Result<Self, RegistryError> {
         self.add(T::APP, T::MODEL, T::settings(), Kind::Process(Inside::Blocking), |text| {
-            Ok(Isolated::of(Arc::new(Blocking::<T>(read(text)?)), text))
+            Ok(Isolated::of(Arc::new(Blocking::<T>::new(read(text)?)), text))
         })
     }
 

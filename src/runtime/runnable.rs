@@ -38,12 +38,32 @@ pub(crate) trait Runnable: Send + Sync {
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>>;
 }
 
+/// A task's input. Its drop is user code too, and runs on whichever thread had it last: also the coordinator's.
+struct Held<T>(Option<T>);
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        body::release("input", self.0.take());
+    }
+}
+
 /// A task whose body is a future.
-pub(super) struct AsyncTask<T>(pub(super) T);
+pub(super) struct AsyncTask<T>(Held<T>);
+
+impl<T> AsyncTask<T> {
+    pub(super) fn new(task: T) -> Self {
+        Self(Held(Some(task)))
+    }
+}
 
 impl<T: Task> Runnable for AsyncTask<T> {
     fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
-        Box::pin(async move { end_of(self.0.process(ctx).await) })
+        Box::pin(async move {
+            match &self.0.0 {
+                Some(task) => end_of(task.process(ctx).await),
+                None => gone(),
+            }
+        })
     }
 
     fn run_blocking(&self, _ctx: &TaskContext) -> body::BodyEnd {
@@ -51,12 +71,23 @@ impl<T: Task> Runnable for AsyncTask<T> {
     }
 
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
-        Box::pin(async move { self.0.on_cancel(ctx).await })
+        Box::pin(async move {
+            match &self.0.0 {
+                Some(task) => task.on_cancel(ctx).await,
+                None => Ok(Cleaned::Nothing),
+            }
+        })
     }
 }
 
 /// A task whose body blocks.
-pub(super) struct Blocking<T>(pub(super) T);
+pub(super) struct Blocking<T>(Held<T>);
+
+impl<T> Blocking<T> {
+    pub(super) fn new(task: T) -> Self {
+        Self(Held(Some(task)))
+    }
+}
 
 impl<T: BlockingTask> Runnable for Blocking<T> {
     fn run(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, body::BodyEnd> {
@@ -64,11 +95,16 @@ impl<T: BlockingTask> Runnable for Blocking<T> {
     }
 
     fn run_blocking(&self, ctx: &TaskContext) -> body::BodyEnd {
-        end_of(self.0.process(ctx))
+        self.0.0.as_ref().map_or_else(gone, |task| end_of(task.process(ctx)))
     }
 
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
-        Box::pin(async move { self.0.on_cancel(ctx).await })
+        Box::pin(async move {
+            match &self.0.0 {
+                Some(task) => task.on_cancel(ctx).await,
+                None => Ok(Cleaned::Nothing),
+            }
+        })
     }
 }
 
@@ -105,6 +141,11 @@ impl Runnable for Isolated {
     fn clean_up(self: Arc<Self>, ctx: TaskContext) -> BoxFuture<'static, Result<Cleaned, TaskError>> {
         Arc::clone(&self.inner).clean_up(ctx)
     }
+}
+
+/// Only its drop takes an input away: this is not reached.
+fn gone() -> body::BodyEnd {
+    failed("Internal", "the input is gone".to_owned())
 }
 
 fn end_of<T: Serialize>(result: Result<T, TaskError>) -> body::BodyEnd {

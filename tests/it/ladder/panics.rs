@@ -1,7 +1,7 @@
 //! I-17: wherever user code panics, one task ends and nobody else is harmed.
 
 use quell::task::{JsonText, Status, StoppedBy};
-use quell::{Registry, StartError, StartRequest, Task, TaskContext, TaskError};
+use quell::{BlockingTask, Registry, StartError, StartRequest, Task, TaskContext, TaskError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::json;
 
@@ -53,10 +53,46 @@ impl Task for PanickyOutput {
     }
 }
 
+/// Its input panics when it is dropped, whoever had it last.
+#[derive(Deserialize)]
+struct PanickyDrop {}
+
+impl Drop for PanickyDrop {
+    fn drop(&mut self) {
+        panic!("while the input is dropped")
+    }
+}
+
+impl Task for PanickyDrop {
+    const APP: &'static str = "tests";
+    const MODEL: &'static str = "PanickyDrop";
+    type Output = ();
+
+    async fn process(&self, ctx: TaskContext) -> Result<(), TaskError> {
+        Err(ctx.cancelled().await.into())
+    }
+}
+
+impl BlockingTask for PanickyDrop {
+    const APP: &'static str = "tests";
+    const MODEL: &'static str = "PanickyBlockingDrop";
+    type Output = ();
+
+    fn process(&self, ctx: &TaskContext) -> Result<(), TaskError> {
+        while !ctx.is_cancellation_requested() {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
 fn world() -> World {
     World::with_types(
-        |_| {},
-        |registry: Registry| registry.task::<PanickyInput>().unwrap().task::<PanickyOutput>().unwrap(),
+        |settings| settings.max_running_per_owner = Some(4),
+        |registry: Registry| {
+            let registry = registry.task::<PanickyInput>().unwrap().task::<PanickyOutput>().unwrap();
+            registry.task::<PanickyDrop>().unwrap().blocking::<PanickyDrop>().unwrap()
+        },
     )
 }
 
@@ -100,6 +136,33 @@ fn i17_a_panic_or_an_error_while_the_result_is_written_fails_the_task() {
             let record = s.ended(&key).await;
             assert_eq!((record.status, record.final_value), (Status::Failed, None));
             assert_eq!(record.failure.unwrap().error_type, error_type);
+        }
+        neighbour.lives(&s).await;
+    });
+}
+
+#[test]
+fn i17_a_panic_while_the_input_is_dropped_harms_nobody() {
+    world().run(async |s| {
+        let neighbour = Neighbour::moves_in(&s).await;
+        for model in ["PanickyDrop", "PanickyBlockingDrop"] {
+            let start = async || s.start(StartRequest::new("tests", model, "bob")).await;
+            for _ in 0..20 {
+                let key = start().await.unwrap().key;
+                s.stop(&key, "enough").await;
+            }
+            // One that is refused is dropped by whoever refuses it.
+            let mut running = Vec::new();
+            let refused = loop {
+                match start().await {
+                    Ok(record) => running.push(record.key),
+                    Err(refused) => break refused,
+                }
+            };
+            assert!(matches!(refused, StartError::TooManyOfOwner(4)), "{refused:?}");
+            for key in &running {
+                s.stop(key, "enough").await;
+            }
         }
         neighbour.lives(&s).await;
     });

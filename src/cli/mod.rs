@@ -103,7 +103,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 fn one_line(text: &str) -> String {
     let what: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let what = what.join(" ");
-    format!("{} (see `quell serve --help`)", what.strip_prefix("error: ").unwrap_or(&what))
+    format!("{} (see `quell --help` and `quell serve --help`)", what.strip_prefix("error: ").unwrap_or(&what))
 }
 
 fn complain(what: &impl std::fmt::Display, code: u8) -> ExitCode {

@@ -37,12 +37,22 @@ pub(crate) struct DbActor {
     /// A group whose commit had no answer.
     doubt: Option<Vec<Op<Reply>>>,
     flushes: Vec<oneshot::Sender<()>>,
+    /// One of them is the last.
+    is_last: bool,
     scheduled: bool,
 }
 
 impl DbActor {
     pub(crate) fn new(store: Box<dyn Store>, services: Arc<Services>) -> Self {
-        Self { store, services, intake: Intake::new(), doubt: None, flushes: Vec::new(), scheduled: false }
+        Self {
+            store,
+            services,
+            intake: Intake::new(),
+            doubt: None,
+            flushes: Vec::new(),
+            is_last: false,
+            scheduled: false,
+        }
     }
 
     fn schedule(&mut self, ctx: &mut Context<Self>) {
@@ -220,6 +230,9 @@ impl DbActor {
     }
 
     fn answer_flushes(&mut self) {
+        if std::mem::take(&mut self.is_last) {
+            self.store.settle();
+        }
         for flush in self.flushes.drain(..) {
             // Err: nobody waits for it any more.
             let _ = flush.send(());
@@ -299,7 +312,8 @@ impl Handler<Flush> for DbActor {
     type Result = ();
 
     fn handle(&mut self, flush: Flush, ctx: &mut Self::Context) {
-        self.flushes.push(flush.0);
+        self.flushes.push(flush.done);
+        self.is_last |= flush.last;
         self.schedule(ctx);
     }
 }

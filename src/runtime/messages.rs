@@ -72,7 +72,11 @@ pub(crate) struct Commit {
 /// For the `DbActor`: answer when all that came before is durable.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Flush(pub(crate) oneshot::Sender<()>);
+pub(crate) struct Flush {
+    pub(crate) done: oneshot::Sender<()>,
+    /// Nothing follows: the database's file is to be whole by itself.
+    pub(crate) last: bool,
+}
 
 /// A start of a new task.
 #[derive(Message)]

@@ -370,13 +370,13 @@ impl Services {
             // Err: it is gone already, which is noticed elsewhere.
             let _ = rx.await;
         }
-        self.flush().await;
+        self.flush(false).await;
     }
 
-    /// Waits until everything that was sent before is durable.
-    pub(crate) async fn flush(&self) {
-        let (tx, rx) = oneshot::channel();
-        if self.db.get().is_some_and(|addr| addr.try_send(super::messages::Flush(tx)).is_ok()) {
+    /// Waits until everything that was sent before is durable; where it is the `last`, in the file itself.
+    pub(crate) async fn flush(&self, last: bool) {
+        let (done, rx) = oneshot::channel();
+        if self.db.get().is_some_and(|addr| addr.try_send(super::messages::Flush { done, last }).is_ok()) {
             // Err: the writer is gone, and nothing waits for it.
             let _ = rx.await;
         }

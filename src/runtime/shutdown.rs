@@ -38,7 +38,7 @@ async fn go_down(services: &Services, budget: Duration) {
         );
     }
     // The database may be away: then there is nothing to wait for.
-    let _ = timeout(LAST, services.flush()).await;
+    let _ = timeout(LAST, services.flush(true)).await;
     services.closing.cancel();
     services.deadlines.close();
     services.pool.close();

@@ -284,4 +284,8 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Damaged`] where it was removed or replaced.
     fn check(&mut self) -> Result<(), StoreError>;
+
+    /// Brings whatever is durable into the database's own file, so that a copy of that file alone is whole: before it is
+    /// let go of. Nothing is lost where it cannot be done.
+    fn settle(&mut self);
 }

@@ -83,8 +83,10 @@ fn environment(
     for name in passed.iter().map(String::as_str).chain(["PATH"]) {
         match variables.get(name) {
             Some(value) => command = command.variable(name, value),
-            // A name that no command gets is refused though it is not set.
-            None if name.starts_with("QUELL_") => command = command.variable(name, ""),
+            // What is no name, or one that no command gets, is refused though it is not set.
+            None if name.is_empty() || name.contains('=') || name.starts_with("QUELL_") => {
+                command = command.variable(name, "");
+            }
             None => {}
         }
     }

@@ -41,6 +41,10 @@ pub use secret::Secret;
 use error::shown;
 use layers::{Given, Layers};
 
+/// What is logged unless `RUST_LOG` says otherwise. A request that is no HTTP is the client's doing, and the dispatcher
+/// calls each an error: anybody could fill the log and set off alarms.
+const USUAL_FILTER: &str = "info,actix_http::h1::dispatcher=off";
+
 /// All settings of `quell serve`, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -216,7 +220,7 @@ fn log(
         format: layers.read("log_format", flags.log_format.as_ref(), LogFormat::Pretty, parse::log_format)?,
         filter: match variables.get("RUST_LOG").filter(|text| !text.is_empty()) {
             Some(text) => parse::log_filter(text)?,
-            None => "info".to_owned(),
+            None => USUAL_FILTER.to_owned(),
         },
         colour: variables.get("NO_COLOR").is_none_or(String::is_empty),
     })

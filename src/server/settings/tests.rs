@@ -50,7 +50,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(settings.retention, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!((settings.max_body_threads, settings.max_blocking, settings.max_processes), (64, 512, 256));
     assert_eq!(settings.synchronous, Synchronous::Full);
-    assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, "info"));
+    assert_eq!((settings.log.format, settings.log.filter.as_str()), (LogFormat::Pretty, super::USUAL_FILTER));
 }
 
 type Get = fn(&Settings) -> String;

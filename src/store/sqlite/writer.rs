@@ -71,6 +71,14 @@ impl Store for SqliteWriter {
         self.guard.check()
     }
 
+    fn settle(&mut self) {
+        if self.guard.check().is_ok()
+            && let Err(error) = connect::run(&mut self.db, "PRAGMA wal_checkpoint(TRUNCATE)")
+        {
+            tracing::warn!(error, "the log (-wal) stays beside the database file: they belong together");
+        }
+    }
+
     fn commit(&mut self, group: &[Write]) -> Result<Committed, StoreError> {
         if group.is_empty() {
             return Ok(Committed::default());

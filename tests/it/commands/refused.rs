@@ -36,6 +36,10 @@ async fn a_command_that_cannot_work_is_refused_at_the_start() {
             "`QUELL_API_TOKENS` is a setting of the server",
         ),
         (
+            "[command.a]\nprogram = \"true\"\nenvironment = [\"A=B\"]",
+            "`A=B` is no name of an environment variable",
+        ),
+        (
             "[command.a]\nprogram = \"true\"\ntimeout = 2\nmax_timeout = 1",
             "`command/a` has a timeout of 2 s by default",
         ),

@@ -1,5 +1,6 @@
 //! Holds the way down: what still answers, what becomes of each task, and that nothing holds up the end.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -161,4 +162,23 @@ async fn open_streams_and_idle_connections_do_not_hold_the_end() {
         assert_eq!(last.as_deref(), Some(expected), "{model}");
     }
     drop((home, idle));
+}
+
+#[tokio::test]
+async fn after_an_orderly_shutdown_the_database_file_is_whole_by_itself() {
+    let server = Server::start().await;
+    let alice = server.client("alice");
+    let task = alice.start("ExampleTask", json!({})).await;
+    alice.ended(&task).await;
+    let waits = alice.start("StuckTask", json!({})).await;
+    let home = server.stop().await;
+    for beside in ["quell.db-wal", "quell.db-shm"] {
+        // Err: it is not there.
+        let _ = fs::remove_file(home.path().join(beside));
+    }
+    let server = home.server(&[]).await;
+    let alice = server.client("alice");
+    assert_eq!(alice.show(&task).await["status"], "completed");
+    assert_eq!(alice.show(&waits).await["cancel_cause"], "shutdown");
+    server.stop().await;
 }

@@ -262,7 +262,7 @@ fn a_command_that_still_waits_is_not_cleaned_up_after_and_a_cleanup_waits_for_no
         event(&on, &first, "stdout").await;
         let (second, third) =
             (command(&on, 600, &file("second")).await, command(&on, 600, &file("third")).await);
-        assert_eq!(cancel(&on, &second).await, StoppedBy::Dropped);
+        assert_eq!(cancel(&on, &second).await, StoppedBy::NeverStarted);
         assert_eq!((ended(&on, &second).await.cleanup, file("second").exists()), (None, false));
         // The third takes the place of the first, and its cleanup has another.
         assert_eq!(cancel(&on, &first).await, StoppedBy::Killed);
@@ -303,7 +303,7 @@ fn what_comes_beyond_the_limit_of_processes_waits() {
         let told = event(&on, &first, "deaf").await;
         let (second, third) =
             (start(&on, "Plain", "tell", json!(2)).await, start(&on, "Plain", "tell", json!(3)).await);
-        assert_eq!(cancel(&on, &third).await, StoppedBy::Dropped, "it had no process yet");
+        assert_eq!(cancel(&on, &third).await, StoppedBy::NeverStarted, "it had no process yet");
         assert!(lives(&told["pid"]) && on.task(&second).await.unwrap().status == Status::Running);
         assert_eq!(cancel(&on, &first).await, StoppedBy::Killed);
         assert_eq!(value_of(&ended(&on, &second).await)["value"], 2);
